@@ -1,0 +1,1 @@
+"""What `make` sets up before wdbg can run. Standard library only: nothing is installed yet."""

@@ -1,0 +1,89 @@
+"""The virtual environment .venv with wdbg in it, made once for each set of dependencies."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from provision.progress import CommandFailed, Progress, SetupError, no_network
+
+STAMP = "wdbg-setup.json"
+"""Written into the environment last: an environment without it is not finished."""
+
+
+def make_environment(progress: Progress, tree: Path, extras: frozenset[str]) -> Path:
+    """Make `tree`/.venv or keep it; return its Python. `extras` are names of pyproject's extras.
+
+    Raises SetupError when an installation fails.
+    """
+    venv = tree / ".venv"
+    python = venv / "bin" / "python"
+    wanted = _fingerprint(tree)
+    have = _read_stamp(venv / STAMP)
+    kept = have.get("fingerprint") == wanted and python.exists()
+    installed = frozenset(have.get("extras", ())) if kept else frozenset()
+    if kept and extras <= installed:
+        return python
+    extras |= installed
+    with progress.step("Python packages in .venv"):
+        try:
+            if not kept:
+                shutil.rmtree(venv, ignore_errors=True)
+                progress.run([sys.executable, "-m", "venv", str(venv)])
+            (venv / STAMP).unlink(missing_ok=True)
+            progress.run(_pip(python, tree, extras), _pip_variables())
+            stamp = {"fingerprint": wanted, "extras": sorted(extras)}
+            (venv / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+        except CommandFailed as failure:
+            raise SetupError(_why(failure.output, progress.log_path)) from None
+    return python
+
+
+def _pip(python: Path, tree: Path, extras: frozenset[str]) -> list[str]:
+    target = f"{tree}[{','.join(sorted(extras))}]" if extras else str(tree)
+    quiet = ["--disable-pip-version-check", "--no-input", "--retries", "2", "--timeout", "20"]
+    return [str(python), "-m", "pip", "install", *quiet, "--editable", target]
+
+
+def _pip_variables() -> Mapping[str, str]:
+    # A PYTHONPATH of the caller would hide packages that the environment lacks.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def _fingerprint(tree: Path) -> str:
+    """Changes when the environment must be made anew: dependencies, Python, or the tree's place."""
+    with (tree / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)
+    project = declared["project"]
+    parts = (
+        declared["build-system"]["requires"],
+        project["dependencies"],
+        project["optional-dependencies"],
+        project["scripts"],
+        sys.version,
+        sys.base_prefix,
+        str(tree),
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _read_stamp(path: Path) -> dict[str, object]:
+    try:
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def _why(output: str, log: Path) -> str:
+    if no_network(output):
+        return "no network: pip can't fetch wdbg's Python packages; connect and run again"
+    if "No space left" in output:
+        return "disk full: pip can't install wdbg's Python packages"
+    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    why = errors[-1].removeprefix("ERROR: ") if errors else "the installation failed"
+    return f"pip: {why} (log: {log})"
