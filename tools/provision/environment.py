@@ -22,7 +22,7 @@ def make_environment(progress: Progress, tree: Path, extras: frozenset[str]) -> 
     """
     venv = tree / ".venv"
     python = venv / "bin" / "python"
-    wanted = _fingerprint(tree)
+    wanted = fingerprint(tree)
     have = _read_stamp(venv / STAMP)
     kept = have.get("fingerprint") == wanted and python.exists()
     installed = frozenset(have.get("extras", ())) if kept else frozenset()
@@ -39,7 +39,7 @@ def make_environment(progress: Progress, tree: Path, extras: frozenset[str]) -> 
             stamp = {"fingerprint": wanted, "extras": sorted(extras)}
             (venv / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
         except CommandFailed as failure:
-            raise SetupError(_why(failure.output, progress.log_path)) from None
+            raise SetupError(why_it_failed(failure.output, progress.log_path)) from None
     return python
 
 
@@ -54,7 +54,7 @@ def _pip_variables() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
-def _fingerprint(tree: Path) -> str:
+def fingerprint(tree: Path) -> str:
     """Changes when the environment must be made anew: dependencies, Python, or the tree's place."""
     with (tree / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)
@@ -79,7 +79,8 @@ def _read_stamp(path: Path) -> dict[str, object]:
     return stamp if isinstance(stamp, dict) else {}
 
 
-def _why(output: str, log: Path) -> str:
+def why_it_failed(output: str, log: Path) -> str:
+    """One line about a failed installation, from what pip printed."""
     if no_network(output):
         return "no network: pip can't fetch wdbg's Python packages; connect and run again"
     if "No space left" in output:
