@@ -1,0 +1,87 @@
+// What the host's threads share: who is to run, the queue of new tasks, the CPUs' timers.
+
+const CPUS = 64
+const JOBS = 1 << 14 // slots of the queue; more jobs than that are never waiting
+const JOB_WORDS = 8 // ready, kind, six arguments
+const GRANULE = 16 // bytes; two task_structs are never closer
+
+/** Kinds of job that a worker takes. */
+export const JOB = { task: 1, secondary: 2 }
+
+/** Interrupts: bits in a CPU's pending word. */
+export const IRQ = { timer: 2 }
+
+/** Thrown out of a host call to drop a worker's guest stack: its task is dead. */
+export const RELEASED = Symbol('released')
+
+export class Shared {
+  /** Over `buffers` of another thread's Shared, or new ones for `memoryLimit` bytes of guest. */
+  constructor(memoryLimit, buffers) {
+    this.buffers = buffers ?? {
+      wake: new SharedArrayBuffer((memoryLimit / GRANULE) * 8),
+      jobs: new SharedArrayBuffer(8 + JOBS * JOB_WORDS * 4),
+      expiries: new SharedArrayBuffer(CPUS * 8),
+      changed: new SharedArrayBuffer(4),
+    }
+    this.wake = new Int32Array(this.buffers.wake) // a task: [0 asleep, 1 to run, 2 dead; previous]
+    this.jobs = new Int32Array(this.buffers.jobs) // [posted, taken, slots ...]
+    this.expiries = new BigInt64Array(this.buffers.expiries) // ns; 0 = none
+    this.changed = new Int32Array(this.buffers.changed) // counts changes of `expiries`
+  }
+
+  // ---- switching tasks
+
+  /** Let the worker of task `pointer` go on; its switch returns `previous`. */
+  resume(pointer, previous) {
+    const slot = (pointer >>> 4) * 2
+    this.wake[slot + 1] = previous
+    Atomics.store(this.wake, slot, 1)
+    Atomics.notify(this.wake, slot)
+  }
+
+  /** Wait until task `pointer`, the caller's, is resumed; the previous task of that CPU. */
+  sleep(pointer) {
+    const slot = (pointer >>> 4) * 2
+    Atomics.wait(this.wake, slot, 0)
+    if (Atomics.exchange(this.wake, slot, 0) === 2) throw RELEASED
+    return this.wake[slot + 1]
+  }
+
+  /** End the sleeping worker of a dead task. */
+  release(pointer) {
+    const slot = (pointer >>> 4) * 2
+    Atomics.store(this.wake, slot, 2)
+    Atomics.notify(this.wake, slot)
+  }
+
+  // ---- new tasks
+
+  /** Queue a job; true if no idle worker is left to take the next one. */
+  post(kind, ...values) {
+    const ticket = Atomics.add(this.jobs, 0, 1)
+    const slot = 2 + (ticket % JOBS) * JOB_WORDS
+    this.jobs.set([kind, ...values], slot + 1)
+    Atomics.store(this.jobs, slot, 1)
+    Atomics.notify(this.jobs, slot)
+    return Atomics.load(this.jobs, 1) <= ticket + 1
+  }
+
+  /** Wait for a job: [kind, arguments ...]. */
+  take() {
+    const ticket = Atomics.add(this.jobs, 1, 1)
+    const slot = 2 + (ticket % JOBS) * JOB_WORDS
+    Atomics.wait(this.jobs, slot, 0)
+    const job = Array.from(this.jobs.subarray(slot + 1, slot + JOB_WORDS))
+    Atomics.store(this.jobs, slot, 0)
+    return job
+  }
+
+  // ---- timers
+
+  /** Program the timer of a CPU for `expiry` ns (a BigInt; 0 = none). */
+  program(cpu, expiry) {
+    Atomics.store(this.expiries, cpu, expiry)
+    Atomics.add(this.changed, 0, 1)
+    Atomics.notify(this.changed, 0)
+  }
+}
