@@ -1,4 +1,4 @@
-"""Readers for what a WebAssembly kernel carries: its container, opcodes and debug information.
+"""What is known about a kernel from its files alone: wasm containers, DWARF, types, symbols.
 
-This package stands on its own: it imports nothing of wdbg.
+Ground floor of wdbg: nothing in here imports anything of ``wdbg``.
 """

@@ -1,0 +1,38 @@
+"""memory.atomic.wait and notify become calls of generated functions, which park.
+
+A real wait would block the only thread there is. The generated functions take the operands of the
+instruction and its static offset on top.
+"""
+
+from __future__ import annotations
+
+from symbols.errors import SymbolsError
+from symbols.wasm.decode import decode_one
+from wdbg.instrument.emit import i32_const, op
+from wdbg.instrument.scan import Token
+from wdbg.instrument.sweep import Body, Edit
+
+
+class WaitPass:
+    """Replaces the three instructions on memory 0."""
+
+    tokens = frozenset((Token.WAIT,))
+
+    def __init__(self, targets: dict[str, int], skipped: frozenset[int]) -> None:
+        """``targets`` maps instruction names to functions; ``skipped`` are original functions
+        that keep theirs, because they run while an instance is made."""
+        self._targets = targets
+        self._skipped = skipped
+
+    def edit(self, body: Body, edits: list[Edit]) -> None:
+        """See Pass."""
+        if body.function in self._skipped:
+            return
+        for token, start, end in body.events:
+            if token is Token.WAIT:
+                instruction = decode_one(body.data, start, end)
+                _, memory, offset = instruction.operands
+                if memory or not isinstance(offset, int) or offset >> 32:
+                    raise SymbolsError("atomic wait or notify on an unsupported memory", start)
+                call = op("call", self._targets[instruction.opcode.name])
+                edits.append((start, end, i32_const(offset) + call, -1))
