@@ -1,0 +1,197 @@
+"""The figures: what is run for each, and which bound it is held against."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.guest_run import Reading
+from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
+from bench.series import Spread, interleaved, ratios, spread
+from wdbg.runtime.guest import Guest, default_guest
+
+PROMPT = b"# "
+"""What the guest's shell shows when it waits for a command."""
+
+WORKLOADS = {
+    "spawn": "work spawn 200",
+    "pipe": "work pipe 20000",
+    "futex": "work futex 20000",
+    "files": "work files 400",
+}
+"""Kernel workloads of the example guest: name -> shell command."""
+
+V8_HOST = Path(__file__).with_name("v8") / "host.mjs"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. `bound` is what the figure is held against, "" for a mere report."""
+
+    figure: str
+    unit: str
+    value: Spread
+    bound: str = ""
+    good: bool | None = None
+
+
+def at_most(figure: str, unit: str, value: Spread, bound: float) -> Row:
+    """A row whose median must not exceed `bound`."""
+    return Row(figure, unit, value, f"≤ {bound:g}", value.median <= bound)
+
+
+def at_least(figure: str, unit: str, value: Spread, bound: float) -> Row:
+    """A row whose median must reach `bound`."""
+    return Row(figure, unit, value, f"≥ {bound:g}", value.median >= bound)
+
+
+def guest_run(**options: object) -> dict[str, Reading]:
+    """One boot in a fresh process; its readings by mark."""
+    _, output = cost_of([sys.executable, "-m", "bench.guest_run", json.dumps(options)])
+    readings = [Reading(**json.loads(line)) for line in output.splitlines() if line[:1] == "{"]
+    return {reading.name: reading for reading in readings}
+
+
+def boot_time(rounds: int) -> Iterator[Row]:
+    """Command line to shell prompt, whole process, warm cache."""
+    command = [str(WDBG), "run", "--append", "quiet", "--pace", "virtual"]
+    samples = interleaved({"wdbg": lambda: time_to_text(command, PROMPT)}, rounds)["wdbg"]
+    yield at_most("boot to the prompt", "s", spread([cost.wall for cost in samples]), 0.5)
+
+
+def tick_cost(rounds: int) -> Iterator[Row]:
+    """CPU time with ticks over without, for the same guest work: one CPU, clock frozen."""
+    for name, work in WORKLOADS.items():
+        samples = interleaved(
+            {
+                variant: _measured_work(work, variant=variant, frozen_clock=True)
+                for variant in ("plain", "tick")
+            },
+            rounds,
+        )
+        if name == next(iter(WORKLOADS)):
+            boots = {v: [run["boot"].cpu for run in runs] for v, runs in samples.items()}
+            yield at_most("ticks ÷ plain, boot", "×", ratios(boots["tick"], boots["plain"]), 1.15)
+        works = {
+            v: [run["end"].cpu - run["boot"].cpu for run in runs] for v, runs in samples.items()
+        }
+        yield at_most(
+            f"ticks ÷ plain, {name}", "×", ratios(works["tick"], works["plain"]), 1.15
+        )
+
+
+def _measured_work(work: str, **options: object) -> Callable[[], dict[str, Reading]]:
+    command = f"echo @boot; {work} >/dev/null; echo @end"
+    return lambda: guest_run(command=command, **options)
+
+
+def rewrite_cost(rounds: int) -> Iterator[Row]:
+    """Cold rewrite of the kernel over Cranelift's compile of the same module, on all cores."""
+    kernel = str(default_guest().kernel)
+
+    def step(name: str) -> Callable[[], float]:
+        return lambda: float(cost_of([sys.executable, "-m", "bench.rewrite", name, kernel])[1])
+
+    samples = interleaved({name: step(name) for name in ("compile", "rewrite")}, rounds)
+    yield Row("rewrite, cold", "s", spread(samples["rewrite"]))
+    yield at_most("rewrite ÷ compile", "×", ratios(samples["rewrite"], samples["compile"]), 1.0)
+
+
+def switch_cost(rounds: int) -> Iterator[Row]:
+    """A context switch, all in: two tasks that wake each other through pipes, on one CPU."""
+    runs = interleaved({"pipe": _measured_work(WORKLOADS["pipe"])}, rounds)["pipe"]
+    costs, host = [], []
+    for run in runs:
+        seconds = run["end"].cpu - run["boot"].cpu
+        switches = run["end"].switches - run["boot"].switches
+        if switches < 10_000:
+            raise BenchError(f"the pipe workload made only {switches} context switches")
+        costs.append(seconds / switches * 1e6)
+        host.append((run["end"].host_calls - run["boot"].host_calls) / switches)
+    yield at_most("context switch, with the guest's share", "µs", spread(costs), 5.0)
+
+
+def task_memory(rounds: int) -> Iterator[Row]:
+    """Resident size of the process with at least 300 guest tasks."""
+    command = "echo @boot; i=0; while [ $i -lt 270 ]; do sleep 1000 & i=$((i+1)); done; echo @end"
+    runs = interleaved({"tasks": lambda: guest_run(command=command, cpus=4)}, rounds)["tasks"]
+    fewest = min(run["end"].tasks for run in runs)
+    if fewest < 300:
+        raise BenchError(f"the guest had only {fewest} tasks")
+    sizes = spread([run["end"].resident for run in runs])
+    yield at_most(f"resident with {fewest} tasks", "MiB", sizes, 300)
+
+
+def tick_rate(rounds: int) -> Iterator[Row]:
+    """Ticks a second under kernel load."""
+    runs = interleaved({"files": _measured_work(WORKLOADS["files"])}, rounds)["files"]
+    rates = []
+    for run in runs:
+        ticks = run["end"].ticks - run["boot"].ticks
+        rates.append(ticks / (run["end"].wall - run["boot"].wall) / 1e6)
+    yield at_least("ticks on kernel load", "million/s", spread(rates), 300)
+
+
+def v8_peer(rounds: int) -> Iterator[Row]:
+    """The same kernel, not rewritten, under Node's V8: one worker thread a task."""
+    node = shutil.which("node")
+    if node is None:
+        return
+    guest = default_guest()
+    shown = {
+        "wdbg": [str(WDBG), "run", "--append", "quiet", "--pace", "virtual"],
+        "v8": _v8(node, guest, "quiet", cpus=4),
+    }
+    boots = interleaved({k: _to_prompt(command) for k, command in shown.items()}, rounds)
+    yield Row("V8: boot to the prompt", "s", spread([cost.wall for cost in boots["v8"]]))
+    walls = {name: [cost.wall for cost in costs] for name, costs in boots.items()}
+    yield Row("V8 ÷ wdbg: boot to the prompt", "×", ratios(walls["v8"], walls["wdbg"]))
+    for name, work in WORKLOADS.items():
+        from_boot = {"boot": "true", "work": work}
+        variants = {
+            f"{host} {part}": _run_command(host, node, guest, command)
+            for part, command in from_boot.items()
+            for host in ("wdbg", "v8")
+        }
+        costs = interleaved(variants, rounds)
+        net = {
+            host: [
+                work.wall - boot.wall
+                for work, boot in zip(costs[f"{host} work"], costs[f"{host} boot"], strict=True)
+            ]
+            for host in ("wdbg", "v8")
+        }
+        yield Row(f"V8 ÷ wdbg: {name}, one CPU, wall", "×", ratios(net["v8"], net["wdbg"]))
+
+
+def _to_prompt(command: list[str]) -> Callable[[], Cost]:
+    return lambda: time_to_text(command, PROMPT)
+
+
+def _run_command(host: str, node: str, guest: Guest, work: str) -> Callable[[], Cost]:
+    if host == "wdbg":
+        command = [str(WDBG), "run", "--append", "quiet", "--cpus", "1", "--exec", work]
+    else:
+        encoded = "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in work)
+        command = _v8(node, guest, f"quiet WDBG_EXEC={encoded}", cpus=1)
+    return lambda: cost_of(command)[0]
+
+
+def _v8(node: str, guest: Guest, append: str, cpus: int) -> list[str]:
+    return [
+        node, str(V8_HOST), str(guest.kernel), "--initrd", str(guest.initrd),
+        "--append", append, "--cpus", str(cpus), "--memory", "128",
+    ]  # fmt: skip
+
+
+FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
+    "boot": boot_time,
+    "ticks": tick_cost,
+    "rewrite": rewrite_cost,
+    "switch": switch_cost,
+    "tasks": task_memory,
+    "rate": tick_rate,
+    "v8": v8_peer,
+}
