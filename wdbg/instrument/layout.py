@@ -10,6 +10,30 @@ from __future__ import annotations
 MODULE = "wdbg"
 """Module name of everything that rewriting adds to the imports."""
 
+PARK = "park"
+"""The one imported function of a kernel, () -> (), asynchronous."""
+DEBUG_MEMORY = "debug"
+PROGRAM_TICK = "tick"
+PROGRAM_SLOW = "tick_slow"
+"""Imports of a program: the mutable i32 global ``TICK_EXPORT`` and the function
+``USER_TICK_EXPORT`` of the kernel instance of the same task. Its other imports from ``MODULE`` are
+named like the kernel's exports (the wait functions)."""
+
+TICK_EXPORT = "__wdbg_tick"
+"""Global: ticks left while the guest runs."""
+USER_TICK_EXPORT = "__wdbg_tick_user"
+HOOKS_EXPORT = "__wdbg_hooks"
+TRAP_EXPORT = "__wdbg_trap"
+"""() -> (): executes ``unreachable``."""
+WAIT32_EXPORT = "__wdbg_wait32"
+WAIT64_EXPORT = "__wdbg_wait64"
+NOTIFY_EXPORT = "__wdbg_notify"
+STACK_POINTER_EXPORT = "__wdbg_sp"
+"""Global: the kernel's stack pointer, if the kernel does not export it itself."""
+START_EXPORT = "__wdbg_start"
+"""() -> (): a program's start function, which is not run by instantiation."""
+EXPORT_PREFIX = "__wdbg_"
+
 MIN_PAGES = 1
 MAX_PAGES = 65536
 """Limits that a rewritten module declares for the memory (64 KiB pages): the host may make it of
@@ -58,9 +82,15 @@ HOOK_SET_TLS = 1
 HOOKS = 16
 """Entries of the table."""
 
+ARG_NEW_TLS = 1
+ARG_USER_POINTER = 2
+ARG_USER_TLS = 3
+"""Slots of the user-mode tail: the TLS base that TAIL_SET_TLS sets (the host writes it); what the
+kernel's get_user_stack_pointer and get_user_tls_base returned before the park. Slot 0 is the flow.
+"""
 TAIL_RETURNED = -2
 """Flow value with which the wrapper of the user-mode tail asks again after a signal handler."""
 TAIL_RUN_HANDLER = 1
 TAIL_UNWIND = 2
 TAIL_SET_TLS = 4
-"""Bits of RESULT for the wrapper of the user-mode tail; slot 1 is the TLS base."""
+"""Bits of RESULT for the wrapper of the user-mode tail."""

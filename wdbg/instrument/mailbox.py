@@ -108,15 +108,15 @@ class Mailbox:
 
     def trap_function(self) -> None:
         """``__wdbg_trap``: gives the backtrace of whoever calls it."""
-        self.add.function("__wdbg_trap", (), (), UNREACHABLE, export=True)
+        self.add.function(layout.TRAP_EXPORT, (), (), UNREACHABLE, export=True)
 
     def wait_functions(self) -> dict[str, int]:
         """The functions that replace wait32, wait64 and notify: operands as those of the
         instruction, and its static offset. They trap like the instruction on an address that is
         out of bounds or not aligned, and only park when the value is as expected."""
         return {
-            "memory.atomic.wait32": self._wait("__wdbg_wait32", I32, layout.CALL_WAIT32),
-            "memory.atomic.wait64": self._wait("__wdbg_wait64", I64, layout.CALL_WAIT64),
+            "memory.atomic.wait32": self._wait(layout.WAIT32_EXPORT, I32, layout.CALL_WAIT32),
+            "memory.atomic.wait64": self._wait(layout.WAIT64_EXPORT, I64, layout.CALL_WAIT64),
             "memory.atomic.notify": self._notify(),
         }
 
@@ -170,7 +170,7 @@ class Mailbox:
             + self.leave(layout.CALL_NOTIFY)
             + self._result(I32, layout.RESULT)
         )
-        return self.add.function("__wdbg_notify", (I32, I32, I32), (I32,), body, export=True)
+        return self.add.function(layout.NOTIFY_EXPORT, (I32, I32, I32), (I32,), body, export=True)
 
     def kernel_slow(self, irq_entry: int | None) -> int:
         """() -> (): the quantum is over in kernel code; takes an interrupt if the host says so.
@@ -201,7 +201,7 @@ class Mailbox:
         if irq_entry is not None:
             call = op("local.get", 0) + op("call", irq_entry)
             body += self._result(I32, layout.RESULT) + if_(call)
-        return self.add.function("__wdbg_tick_user", (I32,), (), body, export=True)
+        return self.add.function(layout.USER_TICK_EXPORT, (I32,), (), body, export=True)
 
     def tail_body(
         self, number: int, hooks: int, user_stack: int | None, user_tls: int | None
@@ -233,14 +233,16 @@ class Mailbox:
         def hook(index: int, kind: int) -> bytes:
             return i32_const(index) + op("call_indirect", kind, hooks)
 
-        set_tls = self.load("i32.load", layout.ARGS + 8) + hook(layout.HOOK_SET_TLS, unary)
+        set_tls = self.load("i32.load", layout.ARGS + 8 * layout.ARG_NEW_TLS) + hook(
+            layout.HOOK_SET_TLS, unary
+        )
         handler = block(try_table(hook(layout.HOOK_SIGNAL_HANDLER, nullary), tag, 0))
         again = i32_const(layout.TAIL_RETURNED) + op("local.set", 0) + op("br", 1)
         round_ = (
             queries
             + self.argument(0, op("local.get", 0), I32)
-            + self.argument(2, op("local.get", 2), I32)
-            + self.argument(3, op("local.get", 3), I32)
+            + self.argument(layout.ARG_USER_POINTER, op("local.get", 2), I32)
+            + self.argument(layout.ARG_USER_TLS, op("local.get", 3), I32)
             + self.leave(layout.CALL_IMPORT + number)
             + self._result(I32, layout.RESULT)
             + op("local.set", 1)

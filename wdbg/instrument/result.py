@@ -61,6 +61,8 @@ class GlobalImport:
 class Facts:
     """What a loader must know, so that nobody parses the module again."""
 
+    module_name: str
+    """Name of the rewritten module in trap frames: the start of the original's SHA-256."""
     variant: str
     code_base: int
     """File offset, in the rewritten module, of the code section's contents."""
@@ -90,10 +92,14 @@ class Facts:
 class FunctionTable:
     """Names and places of the original module's functions, by original index."""
 
-    def __init__(self, imports: int, starts: array[int], names: list[bytes]) -> None:
+    def __init__(
+        self, imports: int, code_size: int, starts: array[int], names: list[bytes]
+    ) -> None:
         """``starts`` holds the original code offset of each defined function's body (at its
-        locals, where DWARF's low_pc points), ``names`` the UTF-8 name of every function."""
+        locals, where DWARF's low_pc points), ``names`` the UTF-8 name of every function,
+        ``code_size`` is the size of the original code section's contents."""
         self._imports = imports
+        self._code_size = code_size
         self._starts = starts
         self._names = names
 
@@ -119,6 +125,8 @@ class FunctionTable:
 
     def at(self, offset: int) -> int | None:
         """Index of the function that holds original code offset ``offset``."""
+        if offset >= self._code_size:
+            return None
         i = bisect_right(self._starts, offset)
         return self._imports + i - 1 if i else None
 
@@ -127,20 +135,28 @@ class FunctionTable:
         i = index - self._imports
         return self._starts[i] if 0 <= i < len(self._starts) else None
 
+    def size(self, index: int) -> int:
+        """Bytes from a function's body to the next one's, or to the end of the code; the next
+        one's size field is counted in. 0 for imported functions."""
+        i = index - self._imports
+        if not 0 <= i < len(self._starts):
+            return 0
+        after = self._starts[i + 1] if i + 1 < len(self._starts) else self._code_size
+        return after - self._starts[i]
+
     def to_bytes(self) -> bytes:
-        """File form: counts, starts, then the names, each ended by a newline."""
+        """File form: four counts, the starts, the lengths of the names, the names."""
         lengths = array("I", map(len, self._names))
-        head = array("I", (self._imports, len(self._starts), len(self._names)))
+        head = array("I", (self._imports, self._code_size, len(self._starts), len(self._names)))
         return b"".join((head.tobytes(), self._starts.tobytes(), lengths.tobytes(), *self._names))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FunctionTable:
         """Inverse of ``to_bytes``; SymbolsError if the bytes are damaged."""
-        if len(data) < 12:
+        if len(data) < 16:
             raise SymbolsError("truncated function table", len(data))
-        head = array("I", data[:12])
-        imports, defined, named = head
-        middle = 12 + 4 * defined
+        imports, code_size, defined, named = array("I", data[:16])
+        middle = 16 + 4 * defined
         pos = middle + 4 * named
         if pos > len(data) or imports + defined != named:
             raise SymbolsError("damaged function table", 0)
@@ -150,7 +166,7 @@ class FunctionTable:
             pos += size
         if pos != len(data):
             raise SymbolsError("damaged function table", pos)
-        return cls(imports, array("I", data[12:middle]), names)
+        return cls(imports, code_size, array("I", data[16:middle]), names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +226,16 @@ class Instrumented:
     @classmethod
     def read(cls, directory: Path) -> Instrumented:
         """Reads what ``write`` wrote; the cache has verified the files before."""
+        return cls(
+            b"",
+            cls.read_facts(directory),
+            OffsetMap.from_bytes((directory / "offsets").read_bytes()),
+            FunctionTable.from_bytes((directory / "functions").read_bytes()),
+        )
+
+    @staticmethod
+    def read_facts(directory: Path) -> Facts:
+        """The facts alone: what starting the module takes."""
         raw = json.loads((directory / "facts.json").read_text(encoding="utf-8"))
         raw["calls"] = tuple(
             HostCall(c["name"], c["module"], tuple(c["params"]), tuple(c["results"]))
@@ -219,9 +245,4 @@ class Instrumented:
         raw["tables"] = tuple(TableImport(**t) for t in raw["tables"])
         raw["globals"] = tuple(GlobalImport(**g) for g in raw["globals"])
         raw["exports"] = tuple((n, k, i) for n, k, i in raw["exports"])
-        return cls(
-            b"",
-            Facts(**raw),
-            OffsetMap.from_bytes((directory / "offsets").read_bytes()),
-            FunctionTable.from_bytes((directory / "functions").read_bytes()),
-        )
+        return Facts(**raw)

@@ -7,6 +7,7 @@ the tick counter, its slow path and the wait functions from the kernel instance 
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import Sequence
 
@@ -47,10 +48,9 @@ from wdbg.instrument.waits import WaitPass
 I32, I64 = ValueType.I32, ValueType.I64
 _INIT_MEMORY = "__wasm_init_memory"
 """Copies passive data segments when an instance is made; waits and notifies only threads."""
-_PREFIX = "__wdbg_"
 _DEBUG_MEMORY = (
     write_name(layout.MODULE)
-    + write_name("debug")
+    + write_name(layout.DEBUG_MEMORY)
     + b"\x02\x03"
     + encode_unsigned(layout.MIN_PAGES)
     + encode_unsigned(layout.MAX_PAGES)
@@ -114,10 +114,10 @@ def instrument_kernel(
     waits = box.wait_functions()
     slow = box.kernel_slow(None if irq is None else new(irq))
     box.user_slow(None if user_irq is None else new(user_irq))
-    add.export("__wdbg_tick", Kind.GLOBAL, tick)
-    add.export("__wdbg_hooks", Kind.TABLE, hooks)
+    add.export(layout.TICK_EXPORT, Kind.GLOBAL, tick)
+    add.export(layout.HOOKS_EXPORT, Kind.TABLE, hooks)
     if stack is not None and not _exports_global(module, stack):
-        add.export("__wdbg_sp", Kind.GLOBAL, stack)
+        add.export(layout.STACK_POINTER_EXPORT, Kind.GLOBAL, stack)
 
     initial = {i for i, name in names.items() if name == _INIT_MEMORY}
     if module.start is not None:
@@ -133,7 +133,9 @@ def instrument_kernel(
     swept = sweep(
         module, passes, wrappers, lambda: add.bodies, lambda i: names.get(i, ""), progress
     )
-    park = write_name(layout.MODULE) + write_name("park") + b"\0" + encode_unsigned(add.type(()))
+    park = (
+        write_name(layout.MODULE) + write_name(layout.PARK) + b"\0" + encode_unsigned(add.type(()))
+    )
     raw_imports = [park]
     raw_imports += [_raw_import(data, e) for e in imports if e.kind is not Kind.FUNCTION]
     raw_imports.append(_DEBUG_MEMORY)
@@ -190,12 +192,12 @@ def instrument_program(
     needs_waits = waits and _mentions_wait(module)
     shift = 4 if needs_waits else 1
     add = Additions(module, len(module.function_types) + shift)
-    new_imports: list[tuple[str, int]] = [("tick_slow", add.type((I32,)))]
+    new_imports: list[tuple[str, int]] = [(layout.PROGRAM_SLOW, add.type((I32,)))]
     if needs_waits:
         new_imports += [
-            ("wait32", add.type((I32, I32, I64, I32), (I32,))),
-            ("wait64", add.type((I32, I64, I64, I32), (I32,))),
-            ("notify", add.type((I32, I32, I32), (I32,))),
+            (layout.WAIT32_EXPORT, add.type((I32, I32, I64, I32), (I32,))),
+            (layout.WAIT64_EXPORT, add.type((I32, I64, I64, I32), (I32,))),
+            (layout.NOTIFY_EXPORT, add.type((I32, I32, I32), (I32,))),
         ]
     renumbering = Renumbering({}, first, shift, imported_globals, 1)
     tick = imported_globals
@@ -220,10 +222,10 @@ def instrument_program(
     raw_imports += [
         module_name + write_name(name) + b"\0" + encode_unsigned(kind) for name, kind in new_imports
     ]
-    raw_imports.append(module_name + write_name("tick") + bytes((Kind.GLOBAL, I32, 1)))
+    raw_imports.append(module_name + write_name(layout.PROGRAM_TICK) + bytes((Kind.GLOBAL, I32, 1)))
     start = None
     if module.start is not None:
-        start = "__wdbg_start"
+        start = layout.START_EXPORT
         add.export(start, Kind.FUNCTION, renumbering.function(module.start))
     wasm, code_base = _assemble(
         module, add, renumbering, raw_imports, [], swept, names, keep_start=False
@@ -292,7 +294,7 @@ def _program_slow(add: Additions, tick_slow: int, stack: int | None) -> int:
 
 
 def _check_fresh(module: Module) -> None:
-    again = any(name.startswith(_PREFIX) for name in module.exports)
+    again = any(name.startswith(layout.EXPORT_PREFIX) for name in module.exports)
     if again or any(e.module == layout.MODULE for e in module.imports):
         raise BadInput("the module has been rewritten by wdbg already", "give the original module")
 
@@ -384,7 +386,7 @@ def _assemble(
             out.append(write_section(section, contents))
     every = {new(i): name for i, name in names.items()}
     every.update(add.names)
-    out.append(_name_section(every))
+    out.append(_name_section(every, _module_name(data)))
     return b"".join(out), code_base
 
 
@@ -464,10 +466,16 @@ def _hints(hints: list[tuple[int, list[int]]], renumbering: Renumbering) -> byte
     return write_custom("metadata.code.branch_hint", write_vector(entries))
 
 
-def _name_section(names: dict[int, str]) -> bytes:
+def _name_section(names: dict[int, str], module_name: str) -> bytes:
+    """Function names, and the module's own: trap frames say whose they are by it."""
     entries = [encode_unsigned(i) + write_name(name) for i, name in sorted(names.items())]
     contents = write_vector(entries)
-    return write_custom("name", b"\x01" + encode_unsigned(len(contents)) + contents)
+    own = write_name(module_name)
+    return write_custom(
+        "name",
+        b"\x00" + encode_unsigned(len(own)) + own
+        + b"\x01" + encode_unsigned(len(contents)) + contents,
+    )  # fmt: skip
 
 
 def _function_table(module: Module, names: dict[int, str]) -> FunctionTable:
@@ -475,7 +483,14 @@ def _function_table(module: Module, names: dict[int, str]) -> FunctionTable:
     starts = array("I", [start - base for _, start, _ in module.bodies])
     total = len(module.function_types)
     every = [names.get(i, "").encode("utf-8", "replace") for i in range(total)]
-    return FunctionTable(module.function_imports, starts, every)
+    code = module.section(SectionId.CODE)
+    size = code.end - code.start if code else 0
+    return FunctionTable(module.function_imports, size, starts, every)
+
+
+def _module_name(data: bytes) -> str:
+    """A name that tells modules of one store apart."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _facts(
@@ -505,6 +520,7 @@ def _facts(
         elif isinstance(kind, GlobalType):
             globals_.append(GlobalImport(entry.module, entry.name, kind.value.text, kind.mutable))
     return Facts(
+        module_name=_module_name(module.data),
         variant=variant.name,
         code_base=code_base,
         original_code_base=module.code_base,

@@ -19,8 +19,8 @@ from symbols.wasm.types import ValueType
 from wdbg.instrument.offsets import OffsetMap
 from wdbg.instrument.scan import Event, Token, tokenizer
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes of code done, bytes in all) now and then."""
+Progress = Callable[[float], None]
+"""Called now and then with the part of the work that is done, 0 to 1."""
 
 Edit = tuple[int, int, bytes, int]
 """Replace original file range [start, end) by bytes; start == end inserts. The last field is the
@@ -115,7 +115,7 @@ def sweep(
     step = max(1, len(bodies) // 64)
     for number, (size_at, start, end) in enumerate(bodies):
         if progress is not None and not number % step:
-            progress(size_at - base, code_end - base)
+            progress((size_at - base) / (code_end - base))
         groups, code = read_locals(data, start, end)
         function = first + number
         count = len(types[signatures[function]].params) + sum(n for n, _ in groups)
@@ -161,7 +161,7 @@ def sweep(
         out.append(data[copied:code_end])
         at += code_end - copied
     if progress is not None:
-        progress(code_end - base, code_end - base)
+        progress(1.0)
     tail = after()
     count_field = encode_unsigned(len(before) + len(bodies) + len(tail))
     lead = len(count_field) + len(head)
