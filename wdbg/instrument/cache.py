@@ -130,6 +130,9 @@ class Cache:
                         return found
                     _remove(entry)
                     continue
+                if lock is not None:
+                    os.close(lock)  # the maker's, exclusive: what follows is a user's
+                    lock = None
                 self._evict(keep=key)
                 found = self.get(key)
                 if found is None:

@@ -120,26 +120,23 @@ class Mailbox:
             "memory.atomic.notify": self._notify(),
         }
 
-    def _address(self, offset: int, width: int) -> bytes:
-        """local 0 += local ``offset``; on overflow trap as the instruction would: unaligned
-        first, else out of bounds."""
-        outside = 0xFFFFFFF8
+    def _address(self, offset: int) -> bytes:
+        """local 0 += local ``offset``; a sum beyond 32 bits is out of bounds."""
         wide = [op("local.get", i) + op("i64.extend_i32_u") for i in (0, offset)]
         overflow = b"".join(wide) + op("i64.add") + i64_const(32) + op("i64.shr_u")
-        total = op("local.get", 0) + op("local.get", offset) + op("i32.add")
-        probe = total + i32_const(outside) + op("i32.or")
-        name = "i32.atomic.load" if width == 4 else "i64.atomic.load"
+        outside = i32_const(-1) + access("i32.load8_u", 0, 0xFFFFFFFF) + op("drop")
         return (
             overflow
             + op("i32.wrap_i64")
-            + if_(probe + access(name, 0, outside) + UNREACHABLE)
-            + total
+            + if_(outside)
+            + op("local.get", 0)
+            + op("local.get", offset)
+            + op("i32.add")
             + op("local.set", 0)
         )
 
     def _wait(self, name: str, value: ValueType, number: int) -> int:
         # locals: 0 address, 1 expected, 2 timeout, 3 offset
-        width = 4 if value is I32 else 8
         differs = (
             op("local.get", 0)
             + access(f"{value.text}.atomic.load", 0)
@@ -148,7 +145,7 @@ class Mailbox:
             + if_(i32_const(1) + op("return"))
         )
         body = (
-            self._address(3, width)
+            self._address(3)
             + differs
             + self.argument(0, op("local.get", 0), I32)
             + self.argument(1, op("local.get", 1), value)
@@ -161,7 +158,7 @@ class Mailbox:
     def _notify(self) -> int:
         # locals: 0 address, 1 count, 2 offset
         body = (
-            self._address(2, 4)
+            self._address(2)
             + op("local.get", 0)
             + access("i32.atomic.load", 0)
             + op("drop")

@@ -1,0 +1,68 @@
+"""`wdbg VERB ...`: find the verb, run it, turn errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from wdbg import __version__
+from wdbg.errors import WdbgError
+
+VERBS = {
+    "run": "boot a kernel on the deterministic runtime",
+    "guest": "build the example guest: Linux compiled to WebAssembly",
+    "doctor": "say what a kernel module is and whether it can run",
+}
+"""Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""
+
+EPILOG = "Exit status: 0 clean, 1 findings (panic, hang, trap ...), 2 bad input, 3 internal error."
+
+
+def _parser(verb: str | None) -> tuple[argparse.ArgumentParser, ModuleType | None]:
+    parser = argparse.ArgumentParser(
+        prog="wdbg",
+        description="Kernel debugging and tracing for Linux on WebAssembly.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"wdbg {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    module = None
+    for name, text in VERBS.items():
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == verb:
+            module = importlib.import_module(f"wdbg.cli.{name}")
+            module.add_arguments(sub)
+    return parser, module
+
+
+def report(error: WdbgError) -> int:
+    """Print an error as one line (and its hint); returns the exit status."""
+    print(f"wdbg: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"wdbg: hint: {error.hint}", file=sys.stderr)
+    return error.exit_status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if word in VERBS), None)
+    parser, module = _parser(verb)
+    args = parser.parse_args(words)
+    assert module is not None  # argparse has refused anything else
+    try:
+        return int(module.run(args))
+    except WdbgError as error:
+        return report(error)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

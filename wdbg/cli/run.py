@@ -1,0 +1,171 @@
+"""`wdbg run`: boot a kernel, on the terminal or for one scripted command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from wdbg.errors import BadInput
+from wdbg.runtime.boot import BootOptions, boot
+from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
+from wdbg.runtime.guest import default_guest
+from wdbg.runtime.machine import Machine
+from wdbg.runtime.stop import FINDINGS, Stop, StopKind
+
+MAX_CPUS = 64
+MIN_MEMORY, MAX_MEMORY = 24, 4095
+"""MiB; a wasm32 memory ends at 4 GiB."""
+LAST_LINES = 20
+"""Console lines shown again after a trap that came without a panic."""
+
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_./,:;=+-]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add = parser.add_argument
+    add("kernel", nargs="?", type=Path, metavar="KERNEL",
+        help="vmlinux.wasm (default: the built example guest)")  # fmt: skip
+    add("--config", action="append", default=[], metavar="FRAGMENT",
+        help="use the example guest built with this configuration fragment")  # fmt: skip
+    add("--initrd", type=Path, metavar="FILE", help="initramfs, a newc cpio archive")
+    add("--append", default="", metavar="TEXT", help="kernel command line")
+    add("--cpus", type=int, default=4, metavar="N", help="virtual CPUs (default 4)")
+    add("--memory", type=int, default=128, metavar="MIB", help="guest memory (default 128)")
+    add("--seed", type=int, metavar="N", help="seed of the random schedule")
+    add("--schedule", choices=("rr", "random"),
+        help="who runs next (default: random with --seed, else round robin)")  # fmt: skip
+    add("--exec", dest="command", metavar="COMMAND",
+        help="run this shell command in the guest, then power off")  # fmt: skip
+    add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")
+    add("--pace", choices=("virtual", "real"),
+        help="idle in no time, or as the clock on the wall (default: real on a terminal)")  # fmt: skip
+    add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
+    add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
+    add("--variant", choices=("tick", "plain"), default="tick", help=argparse.SUPPRESS)
+    add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
+
+
+def percent_encode(command: str) -> str:
+    """Protect what the kernel's command line parser would split or drop (spaces, quotes ...)."""
+    return _UNSAFE.sub(lambda m: b"%%%02X" % m[0][0], command.encode()).decode()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Boot and run to the end."""
+    if not 1 <= args.cpus <= MAX_CPUS:
+        raise BadInput(f"--cpus {args.cpus}: 1 to {MAX_CPUS} virtual CPUs are possible")
+    if not MIN_MEMORY <= args.memory <= MAX_MEMORY:
+        raise BadInput(f"--memory {args.memory}: {MIN_MEMORY} to {MAX_MEMORY} MiB are possible")
+    if args.seed is not None and not 0 <= args.seed < 1 << 64:
+        raise BadInput(f"--seed {args.seed}: 0 to 2^64-1 are possible")
+    if args.timeout is not None and not args.timeout > 0:
+        raise BadInput(f"--timeout {args.timeout}: more than 0 seconds are needed")
+    kernel, initrd = args.kernel, args.initrd
+    if kernel is None:
+        guest = default_guest(args.config)
+        kernel, initrd = guest.kernel, initrd or guest.initrd
+    elif args.config:
+        raise BadInput("--config chooses an example guest: it cannot go with KERNEL")
+    append = args.append
+    if args.command is not None:
+        append = f"{append} WDBG_EXEC={percent_encode(args.command)}".strip()
+    options = BootOptions(
+        kernel=kernel,
+        initrd=initrd,
+        command_line=append,
+        cpus=args.cpus,
+        memory=args.memory << 20,
+        seed=args.seed,
+        schedule=args.schedule or ("rr" if args.seed is None else "random"),
+        variant=args.variant,
+        frozen_clock=args.freeze_clock,
+    )
+    sys.stdout.flush()
+    console = _console(args)
+    try:
+        machine = boot(options, console)
+        _handle_signals(machine, args.timeout)
+        if console.interactive:
+            machine.request_resize()
+        stop = machine.run()
+    finally:
+        console.close()
+    assert stop is not None
+    return _finish(args, machine, stop)
+
+
+def _console(args: argparse.Namespace) -> Console:
+    terminal = os.isatty(0) and os.isatty(1)
+    if terminal and args.command is None:
+        return TerminalConsole(0, 1, real=args.pace != "virtual")
+    return StreamConsole(1, 0 if args.command is None else None)
+
+
+def _handle_signals(machine: Machine, timeout: float | None) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            machine.request_stop(Stop(StopKind.TIMEOUT, f"not done after {timeout:g} s"))
+        else:
+            machine.request_stop(
+                Stop(StopKind.INTERRUPTED, signal.Signals(number).name, signal=number)
+            )
+
+    def on_resize(_number: int, _frame: FrameType | None) -> None:
+        machine.request_resize()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    if machine.console.interactive:
+        signal.signal(signal.SIGWINCH, on_resize)
+    if timeout is not None:
+        signal.signal(signal.SIGALRM, on_signal)
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+
+
+def _say(text: str) -> None:
+    print(f"wdbg: {text}", file=sys.stderr)
+
+
+def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:
+    """Say how the run ended; returns the exit status."""
+    for trap in machine.traps:
+        _say(f"trap in the kernel: {trap.message}")
+        _show_frames(trap)
+    if stop.kind in FINDINGS:
+        _say(f"{stop.kind.value}: {stop.message}")
+        _show_frames(stop)
+        if stop.kind in (StopKind.HANG, StopKind.TIMEOUT):
+            _show_cpus(machine)
+    if args.stats:
+        _say(
+            f"{machine.ticks} ticks, {machine.now() / 1e9:.6f} s of virtual time, "
+            f"{machine.switches} context switches, {machine.quanta} quanta, "
+            f"{machine.host_calls} host calls"
+        )
+    if args.print_hash:
+        _say(f"run hash {machine.digest(memory=True)}")
+    if stop.kind in FINDINGS or machine.traps:
+        return 1
+    if stop.kind is StopKind.INTERRUPTED and stop.signal:
+        return 128 + stop.signal
+    return stop.exit_code or 0
+
+
+def _show_frames(stop: Stop) -> None:
+    for frame in stop.frames:
+        print(f"    {frame}", file=sys.stderr)
+
+
+def _show_cpus(machine: Machine) -> None:
+    for cpu in machine.online():
+        if cpu.task is not None:
+            state = "running" if cpu.ready else "idle"
+            _say(f"CPU {cpu.number} {state}: task {cpu.task.name}")
+            for frame in machine.abi.backtrace(cpu.task):
+                print(f"    {frame}", file=sys.stderr)

@@ -1,0 +1,56 @@
+"""Where the built example guests are.
+
+`wdbg guest build` keeps each build under the cache directory by a hash of its inputs, and points
+`current/NAME` at the newest of each configuration; NAME is "default" or the fragments' names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdbg.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A built guest."""
+
+    kernel: Path
+    initrd: Path
+
+
+def guest_root() -> Path:
+    """The directory of all builds: ${XDG_CACHE_HOME:-~/.cache}/wdbg/guest."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "wdbg" / "guest"
+
+
+def configuration_name(fragments: Sequence[str]) -> str:
+    """Name of a configuration: "default", or the sorted fragments joined by "+"."""
+    return "+".join(sorted(fragments)) or "default"
+
+
+def default_guest(fragments: Sequence[str] = ()) -> Guest:
+    """The current build of a configuration; BadInput if there is none."""
+    name = configuration_name(fragments)
+    place = guest_root() / "current" / name
+    guest = Guest(place / "vmlinux.wasm", place / "initrd.cpio")
+    if not guest.kernel.is_file():
+        flags = "".join(f" --config {fragment}" for fragment in fragments)
+        raise BadInput(
+            f"the example guest ({name}) has not been built", f"wdbg guest build{flags}"
+        )
+    return guest
+
+
+def point_current(fragments: Sequence[str], build: Path) -> None:
+    """Make `build` the current one of its configuration."""
+    link = guest_root() / "current" / configuration_name(fragments)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(build, target_is_directory=True)
+    temporary.replace(link)

@@ -1,0 +1,464 @@
+"""The machine: virtual CPUs that take turns on one thread, in an order that a seed repeats.
+
+One loop: choose a CPU and a quantum, poll its task's fiber, answer the host calls that it parks
+in, until the quantum is used up or the CPU goes idle; raise what is due; choose again.
+Time is counted in ticks of all CPUs together (DESIGN D2): now = skipped + ticks * ns_per_tick,
+where `skipped` grows when every CPU is idle and the clock jumps to the next alarm.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wdbg.instrument import layout
+from wdbg.runtime.abi import Abi
+from wdbg.runtime.console import Console
+from wdbg.runtime.cpu import Cpu
+from wdbg.runtime.engine import Engine, Linker, SharedMemory
+from wdbg.runtime.memory import GuestFault, GuestMemory
+from wdbg.runtime.runhash import RunHash
+from wdbg.runtime.scheduler import Scheduler
+from wdbg.runtime.stop import Stop, StopKind
+from wdbg.runtime.task import Task
+
+NS_PER_TICK = 4
+"""Virtual nanoseconds in a tick: about what a tick takes on a present-day machine."""
+
+MAX_QUANTUM = 1 << 24
+"""Longest quantum in ticks, also of a lone CPU: bounds how long a request to stop waits."""
+
+POLL_TICKS = 1 << 20
+"""Ticks between two looks at an interactive console while the guest is busy."""
+
+INPUT_LIMIT = 4096
+"""Console bytes held for the guest before more are taken from the host."""
+
+WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT = 0, 1, 2
+"""Results of memory.atomic.wait (threads proposal)."""
+
+MAX_TASKS = 16384
+"""Guest tasks at one time; each has a fiber with two mappings of address space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An external input: at `tick`, with the clock at `skipped`, `data` reached the guest."""
+
+    tick: int
+    skipped: int
+    data: bytes
+
+
+class Machine:
+    """A guest machine over one kernel; `run` drives it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        abi: Abi,
+        memory: SharedMemory,
+        memory_limit: int,
+        scheduler: Scheduler,
+        console: Console,
+        *,
+        ns_per_tick: int = NS_PER_TICK,
+    ) -> None:
+        self.engine = engine
+        self.abi = abi
+        self.shared = memory
+        self.memory = GuestMemory(memory, memory_limit)
+        self.scheduler = scheduler
+        self.console = console
+        self.linker = Linker(engine)
+        self.debug = SharedMemory(engine, layout.PAGES, layout.PAGES)
+        words = layout.PAGES * 65536 // 8
+        self.slots32 = (ctypes.c_int32 * (words * 2)).from_address(self.debug.address)
+        """The debug memory as i32, index = byte offset / 4."""
+        self.slots64 = (ctypes.c_int64 * words).from_address(self.debug.address)
+        """The debug memory as i64, index = byte offset / 8."""
+        self.ns_per_tick = ns_per_tick
+        self.slots64[layout.NS_PER_TICK >> 3] = ns_per_tick
+        self.ticks = 0
+        """Ticks executed by all CPUs together."""
+        self.skipped = 0
+        """Virtual ns that passed while every CPU was idle."""
+        self.cpus: dict[int, Cpu] = {}
+        self._online: list[Cpu] = []
+        self.tasks: dict[int, Task] = {}
+        self.hash = RunHash()
+        self.inputs: list[Input] = []
+        self.traps: list[Stop] = []
+        """Traps in kernel code that the guest was left to deal with."""
+        self.running: Task | None = None
+        """The task whose fiber was polled last."""
+        self.switches = 0
+        self.quanta = 0
+        self.host_calls = 0
+        self.stop: Stop | None = None
+        self._request: Stop | None = None
+        self._slice: tuple[Cpu, int] | None = None
+        self._end = self._quantum_end = 0
+        self._resched = False
+        self._dead: list[Task] = []
+        self._console_in = bytearray()
+        self._window = (0, 0)
+        self._resized = False
+        self._next_poll = 0
+        abi.attach(self)
+
+    # ---- what the ABI and the front ends use ------------------------------------------------
+
+    def now(self) -> int:
+        """Virtual time in ns at the last scheduling point or host call."""
+        return self.skipped + self.ticks * self.ns_per_tick
+
+    def cpu(self, number: int) -> Cpu:
+        """The CPU of that number, made on first use."""
+        cpu = self.cpus.get(number)
+        if cpu is None:
+            cpu = self.cpus[number] = Cpu(number)
+        return cpu
+
+    def start_cpu(self, number: int, task: Task) -> None:
+        """Bring a CPU up with its first task."""
+        cpu = self.cpu(number)
+        cpu.run(task)
+        self._online = sorted((c for c in self.cpus.values() if c.task), key=lambda c: c.number)
+        self._resched = True
+
+    def stop_cpu(self, number: int) -> None:
+        """Take a CPU out."""
+        if number in self.cpus:
+            self.cpus[number].stop()
+            self._online = [c for c in self._online if c.task]
+
+    def online(self) -> list[Cpu]:
+        """CPUs that have a task, in order of their numbers."""
+        return self._online
+
+    def add_task(self, task: Task) -> None:
+        """Make a new task known; ends the run when there are too many."""
+        if len(self.tasks) >= MAX_TASKS:
+            self.end(Stop(StopKind.LIMIT, f"more than {MAX_TASKS} guest tasks"))
+        old = self.tasks.get(task.pointer)
+        if old is not None:
+            self._dead.append(old)
+        self.tasks[task.pointer] = task
+
+    def remove_task(self, pointer: int) -> None:
+        """Forget a task; its fiber is freed at the next scheduling point."""
+        task = self.tasks.pop(pointer, None)
+        if task is not None:
+            self._dead.append(task)
+
+    def switch(self, cpu: Cpu, task: Task) -> None:
+        """Context switch on `cpu`."""
+        cpu.task = task
+        self.switches += 1
+        self.hash.event(self.ticks, cpu.number | 0x80, task.pointer)
+
+    def end(self, stop: Stop) -> None:
+        """End the run at this point; the first reason counts."""
+        if self.stop is None:
+            self.stop = stop
+
+    def request_stop(self, stop: Stop) -> None:
+        """End the run at the next scheduling point (safe in a signal handler)."""
+        if self._request is None:
+            self._request = stop
+
+    def set_timer(self, cpu: Cpu, expiry: int) -> None:
+        """Arm (or with 0 disarm) a CPU's timer; a quantum that would overrun it is cut."""
+        cpu.timer = expiry
+        if expiry and self.ns_per_tick:
+            self._cut(max(1, (expiry - self.now()) // self.ns_per_tick + 1))
+
+    def _cut(self, ticks: int) -> None:
+        """Let the quantum under way last no more than `ticks` from here."""
+        self._quantum_end = min(self._quantum_end, self.ticks + ticks)
+        if self._end > self._quantum_end:
+            self._set_end(self._quantum_end)
+
+    def _set_end(self, end: int) -> None:
+        """Have the guest park at tick `end`; its clock counts back from there."""
+        self._end = end
+        self.slots32[layout.TICK >> 2] = end - self.ticks
+        self.slots64[layout.CLOCK_END >> 3] = self.skipped + end * self.ns_per_tick
+
+    def argument(self, index: int) -> int:
+        """Argument of the host call at hand, as u32."""
+        return self.slots32[(layout.ARGS >> 2) + 2 * index] & 0xFFFFFFFF
+
+    def signed_argument(self, index: int) -> int:
+        """The same as i32."""
+        return self.slots32[(layout.ARGS >> 2) + 2 * index]
+
+    def set_argument(self, index: int, value: int) -> None:
+        """Pass a u32 to the wrapper of the host call at hand."""
+        signed = value - (1 << 32) if value >= 1 << 31 else value
+        self.slots32[(layout.ARGS >> 2) + 2 * index] = signed
+
+    def long_argument(self, index: int) -> int:
+        """The same as i64."""
+        return self.slots64[(layout.ARGS >> 3) + index]
+
+    def window_size(self) -> tuple[int, int]:
+        """(rows, columns) of the console that the guest may know; (0, 0): unknown."""
+        return self._window
+
+    def request_resize(self) -> None:
+        """Look at the console's size at the next scheduling point (safe in a signal handler)."""
+        self._resized = True
+
+    def _resize(self) -> None:
+        """Tell the guest the console's size, at this point of the run: an input."""
+        self._resized = False
+        self._window = self.console.window_size()
+        self.abi.console_ready()
+
+    def console_output(self, data: bytes) -> None:
+        """Bytes that the guest wrote."""
+        self.hash.data(self.ticks, data)
+        self.console.write(data)
+
+    def console_input(self, limit: int) -> bytes:
+        """Up to `limit` bytes for the guest to read now."""
+        data = bytes(self._console_in[:limit])
+        del self._console_in[: len(data)]
+        return data
+
+    def feed(self, data: bytes) -> None:
+        """Input from outside, at this point of the run."""
+        self.inputs.append(Input(self.ticks, self.skipped, data))
+        self.hash.data(self.ticks, data)
+        self._console_in += data
+        self.abi.console_ready()
+
+    # ---- the loop ---------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> Stop | None:
+        """Run to the end, or to tick `until` exactly (then None).
+
+        A stop at `until` is an observation: the run goes on from it as if it had not been.
+        """
+        while self.stop is None:
+            if until is not None and self.ticks >= until:
+                return None
+            if self._request is not None:
+                self.end(self._request)
+                break
+            if self._slice is not None:
+                (cpu, quantum), self._slice = self._slice, None
+                resumed = True
+            else:
+                chosen = self._choose()
+                if chosen is None:
+                    continue
+                cpu, quantum = chosen
+                resumed = False
+            self._quantum_end = self.ticks + quantum
+            end = self._quantum_end if until is None else min(self._quantum_end, until)
+            if self._run_quantum(cpu, end, resumed) and self.ticks < self._quantum_end:
+                self._slice = (cpu, self._quantum_end - self.ticks)
+        return self.stop
+
+    def _choose(self) -> tuple[Cpu, int] | None:
+        """A scheduling point: raise what is due, then pick; None: nothing can run yet."""
+        if self._resized:
+            self._resize()
+        alarm = self._alarms()
+        ready = [c for c in self._online if c.ready]
+        if not ready:
+            self._idle(alarm)
+            return None
+        if self.console.interactive and self.ticks >= self._next_poll:
+            self._next_poll = self.ticks + POLL_TICKS
+            self._poll_console()
+        cpu, quantum = self.scheduler.pick(ready)
+        if len(ready) == 1 and not self.abi.interrupt_pending(cpu.number):
+            quantum = MAX_QUANTUM  # alone: nothing to decide before the next alarm
+        if alarm and self.ns_per_tick:
+            quantum = min(quantum, max(1, (alarm - self.now()) // self.ns_per_tick + 1))
+        return cpu, quantum
+
+    def _alarms(self) -> int:
+        """Raise timers and time-outs that are due; returns the next alarm (ns), 0 if none."""
+        now = self.now()
+        following = 0
+        for cpu in self._online:
+            timer = cpu.timer
+            if timer:
+                if timer <= now:
+                    cpu.timer = 0
+                    self.abi.raise_timer(cpu.number)
+                elif not following or timer < following:
+                    following = timer
+            deadline = cpu.deadline
+            if deadline:
+                if deadline <= now:
+                    cpu.wake(WAIT_TIMED_OUT)
+                elif not following or deadline < following:
+                    following = deadline
+        return following
+
+    def _idle(self, alarm: int) -> None:
+        """Every CPU waits: take input, or jump to the alarm, or find that nothing can come."""
+        if not self._online:
+            self.end(Stop(StopKind.HALT, "all CPUs have stopped"))
+            return
+        if self.console.left():
+            self.end(Stop(StopKind.INTERRUPTED, "left"))
+            return
+        wait = max(0, alarm - self.now()) if alarm else None
+        if len(self._console_in) >= INPUT_LIMIT:
+            came = (b"", wait) if wait is not None else None
+        else:
+            came = self.console.idle(wait)
+        if came is None or came[1] is None:
+            self.end(Stop(StopKind.HANG, "every CPU is idle, no timer is armed, no input can come"))
+            return
+        data, passed = came
+        self.skipped += passed
+        if data:
+            self.feed(data)
+
+    def _poll_console(self) -> None:
+        if self.console.left():
+            self.request_stop(Stop(StopKind.INTERRUPTED, "left"))
+        elif len(self._console_in) < INPUT_LIMIT:
+            data = self.console.poll()
+            if data:
+                self.feed(data)
+
+    def _run_quantum(self, cpu: Cpu, end: int, resumed: bool) -> bool:
+        """Run `cpu` to tick `end` at most; True if that is what ended it.
+
+        `resumed`: the rest of a quantum that an observation cut: not a scheduling point.
+        """
+        slots32, slots64 = self.slots32, self.slots64
+        tick_slot, call_slot, result_slot = (
+            layout.TICK >> 2, layout.CALL >> 2, layout.RESULT >> 3,
+        )  # fmt: skip
+        self._resched = False
+        self._set_end(end)
+        task = cpu.task
+        assert task is not None
+        if resumed:
+            if task.answer is None:
+                task.answer = 0  # no interrupt where there was only an observation
+        else:
+            self.quanta += 1
+            self.hash.event(self.ticks, cpu.number, task.pointer)
+        answer_call = self.abi.answer
+        used_up = False
+        while True:
+            task = cpu.task
+            if task is None:
+                break
+            answer = task.answer
+            if answer is None:
+                answer = 1 if self.abi.interrupt_pending(cpu.number) else 0
+            slots64[result_slot] = answer
+            if task.fresh:
+                task.fresh = False
+                task.set_tick(slots32[tick_slot])
+            self.running = task
+            if task.fiber.poll():
+                slots32[tick_slot] = left = task.get_tick()
+                self.ticks = self._end - left
+                self.abi.returned(cpu, task)
+                if self.stop is not None:
+                    break
+                continue
+            self.ticks = self._end - slots32[tick_slot]
+            call = slots32[call_slot]
+            if call >= layout.CALL_IMPORT:
+                self.host_calls += 1
+                try:
+                    answer_call(call - layout.CALL_IMPORT, cpu, task)
+                except GuestFault as fault:
+                    self.end(Stop(StopKind.TRAP, f"bad argument of a host call: {fault}"))
+                if self.stop is not None or self._resched:
+                    break
+            elif call == layout.CALL_WAIT32 or call == layout.CALL_WAIT64:
+                if self._wait(cpu, task, call):
+                    break
+            elif call == layout.CALL_NOTIFY:
+                if self._notify(task):
+                    break
+            else:
+                task.answer = None
+                used_up = True
+                break
+        if self._dead:
+            for dead in self._dead:
+                dead.close()
+            self._dead.clear()
+        return used_up
+
+    def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
+        """memory.atomic.wait32/64; True if the CPU went idle."""
+        address = self.argument(0)
+        timeout = self.long_argument(2)
+        if call == layout.CALL_WAIT32:
+            same = self.memory.read_u32(address) == self.argument(1)
+        else:
+            expected = self.long_argument(1).to_bytes(8, "little", signed=True)
+            same = self.memory.read(address, 8) == expected
+        if not same:
+            task.answer = WAIT_NOT_EQUAL
+            return False
+        if timeout == 0:
+            task.answer = WAIT_TIMED_OUT
+            return False
+        cpu.wait(address, self.now() + timeout if timeout > 0 else 0)
+        return True
+
+    def _notify(self, task: Task) -> bool:
+        """memory.atomic.notify; True if a CPU woke up, which is a scheduling point."""
+        woken = self.wake_waiters(self.argument(0), self.argument(1))
+        task.answer = woken
+        return woken > 0
+
+    def wake_waiters(self, address: int, count: int) -> int:
+        """Wake up to `count` CPUs that wait on `address`; how many there were."""
+        woken = 0
+        for cpu in self._online:
+            if not cpu.ready and cpu.waits_on == address and woken < count:
+                cpu.wake(WAIT_WOKEN)
+                woken += 1
+        return woken
+
+    # ---- copies -----------------------------------------------------------------------------
+
+    def in_fork(self, function: Callable[[], Any]) -> Any:
+        """Run `function` in a forked copy of the machine; its JSON result.
+
+        The copy ends there, so `function` may ruin it.  Raises RuntimeError if it failed.
+        """
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(reader)
+                with os.fdopen(writer, "wb") as out:
+                    out.write(json.dumps(function()).encode())
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as source:
+            text = source.read()
+        if os.waitpid(pid, 0)[1]:
+            raise RuntimeError("the forked copy of the machine failed")
+        return json.loads(text)
+
+    def digest(self, *, memory: bool = False) -> str:
+        """The run hash so far; with `memory`, over the guest's memory too."""
+        return self.hash.digest(self.memory.view() if memory else None)
