@@ -8,7 +8,7 @@
 
 #include <asm/sigcontext.h>
 #include <asm/siginfo.h>
-#include <asm/termbits.h>
+#include <asm/termios.h>
 #include <linux/eventpoll.h>
 #include <linux/eventfd.h>
 #include <linux/timerfd.h>
