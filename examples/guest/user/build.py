@@ -55,6 +55,7 @@ def compiler_flags(tree: Path, kbuild: Path) -> list[str]:
         "-matomics", "-mbulk-memory", "-mmutable-globals", "-msign-ext",
         "-D__EXPORTED_HEADERS__", "-ffreestanding", "-fno-strict-aliasing", "-fno-common", "-nostdinc",
         "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-pointer-arith",
+        "-Wno-int-to-pointer-cast",
         "-fdebug-compilation-dir=.",
         f"-ffile-prefix-map={USER}=user", f"-ffile-prefix-map={tree}=linux",
         f"-ffile-prefix-map={kbuild}=linux-build",

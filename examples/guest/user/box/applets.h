@@ -52,4 +52,13 @@
 	X(uname, "uname")	\
 	X(uptime, "uptime")	\
 	X(wc, "wc")		\
-	X(yes, "yes")
+	X(yes, "yes")		\
+	/* workloads */		\
+	X(fschurn, "fschurn")	\
+	X(futexes, "futexes")	\
+	X(pingpong, "pingpong")	\
+	X(polls, "polls")	\
+	X(sigstorm, "sigstorm")	\
+	X(spawnstorm, "spawnstorm") \
+	X(timers, "timers")	\
+	X(wild, "wild")

@@ -48,6 +48,18 @@ __libc_clone_callback:
 	unreachable
 	end_function
 
+	/* void __libc_handle_signal(void): stack pointer -> struct wasm_sigframe */
+	.section .text.__libc_handle_signal,"",@
+	.hidden	__libc_handle_signal
+	.globl	__libc_handle_signal
+	.export_name __libc_handle_signal, __libc_handle_signal
+__libc_handle_signal:
+	.functype __libc_handle_signal () -> ()
+	global.get	__stack_pointer
+	call		__signal_c
+	unreachable
+	end_function
+
 	/* void __set_tls_base(u32 tp): before a clone callback, a handler, after it */
 	.section .text.__set_tls_base,"",@
 	.hidden	__set_tls_base
