@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -9,6 +10,10 @@ from construct import Bytes, ConstructError, Int16ul, Struct
 
 from symbols.errors import SymbolsError
 from symbols.wasm.leb import decode_u32, encode_unsigned
+
+MAX_ENTRIES = 1_000_000
+"""Most types, functions, imports, exports ... of a module; engines have the same bound."""
+MAX_SECTIONS = 10_000
 
 MAGIC = b"\0asm"
 PREAMBLE = Struct("magic" / Bytes(4), "version" / Int16ul, "layer" / Int16ul)
@@ -89,6 +94,8 @@ def read_sections(data: bytes) -> list[Section]:
     pos, total = 8, len(data)
     while pos < total:
         header = pos
+        if len(sections) >= MAX_SECTIONS:
+            raise SymbolsError(f"more than {MAX_SECTIONS} sections", header)
         number = data[pos]
         try:
             section = SectionId(number)
@@ -127,9 +134,13 @@ def read_name(data: bytes, pos: int, end: int) -> tuple[str, int]:
         raise SymbolsError("name is not UTF-8", start) from None
 
 
-def read_count(data: bytes, pos: int, end: int, what: str, smallest: int = 1) -> tuple[int, int]:
+def read_count(
+    data: bytes, pos: int, end: int, what: str, smallest: int = 1, most: int = MAX_ENTRIES
+) -> tuple[int, int]:
     """The entry count of a vector whose entries take at least ``smallest`` bytes each."""
     count, after = decode_u32(data, pos, end)
+    if count > most:
+        raise SymbolsError(f"{what}: {count} entries claimed, {most} are the limit", pos)
     if count * smallest > end - after:
         raise SymbolsError(f"{what}: {count} entries claimed, {end - after} bytes are left", pos)
     return count, after
@@ -154,3 +165,14 @@ def write_custom(name: str, contents: bytes) -> bytes:
 def write_vector(entries: list[bytes]) -> bytes:
     """A vector: the count, then the encoded entries."""
     return encode_unsigned(len(entries)) + b"".join(entries)
+
+
+def write_module(sections: Iterable[tuple[SectionId, str, bytes]]) -> bytes:
+    """A module from (id, name, contents) of its sections; the name counts for custom ones."""
+    parts = [
+        write_custom(name, contents)
+        if section is SectionId.CUSTOM
+        else write_section(section, contents)
+        for section, name, contents in sections
+    ]
+    return MODULE_PREAMBLE + b"".join(parts)

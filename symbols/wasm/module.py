@@ -138,7 +138,13 @@ class Module:
     @cached_property
     def segments(self) -> list[DataSegment]:
         """Data segments."""
-        return readers.read_segments(self.data, self.section(SectionId.DATA))
+        segments = readers.read_segments(self.data, self.section(SectionId.DATA))
+        section = self.section(SectionId.DATA_COUNT)
+        if section is not None:
+            count, pos = decode_u32(self.data, section.start, section.end)
+            if count != len(segments) or pos != section.end:
+                raise SymbolsError(f"{count} data segments announced, {len(segments)} found", pos)
+        return segments
 
     @cached_property
     def bodies(self) -> list[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from symbols.errors import SymbolsError
-from symbols.wasm.container import Section, read_count
+from symbols.wasm.container import MAX_ENTRIES, Section, read_count
 from symbols.wasm.leb import decode_u32
 
 _FUNCTIONS, _LOCALS, _GLOBALS, _DATA = 1, 2, 7, 9
@@ -80,7 +80,11 @@ class NameSection:
         pos, end = self._parts[_LOCALS]
         count, pos = read_count(self._data, pos, end, "local names", 2)
         out: dict[int, dict[int, str]] = {}
+        total = 0
         for _ in range(count):
             function, pos = decode_u32(self._data, pos, end)
             out[function], pos = self._read(pos, end)
+            total += len(out[function])
+            if total > MAX_ENTRIES:
+                raise SymbolsError(f"more than {MAX_ENTRIES} local names", pos)
         return out

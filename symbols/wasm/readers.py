@@ -23,7 +23,11 @@ from symbols.wasm.types import (
 )
 
 MAX_SIGNATURE = 1000
-"""Most parameters or results of a signature; engines have the same bound."""
+MAX_BODY = 7_654_321
+MAX_LOCALS = 50_000
+MAX_ELEMENTS = 10_000_000
+"""Most parameters or results of a signature, bytes and locals of a function, entries of an
+element segment; engines have the same bounds."""
 
 
 def _byte(data: bytes, pos: int, end: int) -> int:
@@ -290,7 +294,7 @@ def _element(data: bytes, pos: int, end: int) -> tuple[Element, int]:
             if _byte(data, pos, end):
                 raise SymbolsError("unknown element kind", pos)
             pos += 1
-    size, pos = read_count(data, pos, end, "element segment")
+    size, pos = read_count(data, pos, end, "element segment", most=MAX_ELEMENTS)
     if flags & 4:
         expressions = []
         for _ in range(size):
@@ -324,7 +328,7 @@ def read_segments(data: bytes, section: Section | None) -> list[DataSegment]:
         if flags != 1:
             after = skip_expression(data, pos, end)
             offset, pos = (pos, after), after
-        size, pos = read_count(data, pos, end, "data segment")
+        size, pos = read_count(data, pos, end, "data segment", most=1 << 32)
         segments.append(DataSegment(memory, offset, pos, pos + size, flags))
         pos += size
     _finish(pos, section, "data")
@@ -343,6 +347,8 @@ def read_bodies(data: bytes, section: Section | None) -> list[tuple[int, int, in
         stop = start + size
         if stop > end:
             raise SymbolsError(f"function body claims {size} bytes, {end - start} are left", pos)
+        if size > MAX_BODY:
+            raise SymbolsError(f"function body of {size} bytes, {MAX_BODY} are the limit", pos)
         if not size or data[stop - 1] != 0x0B:
             raise SymbolsError("function body does not end with the end opcode", pos)
         bodies.append((pos, start, stop))
@@ -353,14 +359,14 @@ def read_bodies(data: bytes, section: Section | None) -> list[tuple[int, int, in
 
 def read_locals(data: bytes, start: int, end: int) -> tuple[list[tuple[int, ValueType]], int]:
     """Local declarations of a body: ([(count, type)], offset of the first instruction)."""
-    groups, pos = read_count(data, start, end, "locals", 2)
+    groups, pos = read_count(data, start, end, "locals", 2, MAX_LOCALS)
     out = []
     total = 0
     for _ in range(groups):
         count, pos = decode_u32(data, pos, end)
         kind, pos = read_value_type(data, pos, end)
         total += count
-        if total >= 1 << 32:
-            raise SymbolsError("too many locals", start)
+        if total > MAX_LOCALS:
+            raise SymbolsError(f"more than {MAX_LOCALS} locals", start)
         out.append((count, kind))
     return out, pos

@@ -57,14 +57,13 @@ def test_padded_encoding_has_the_width_if_it_fits(value: int, width: int) -> Non
 
 
 @given(st.binary(max_size=12))
-def test_any_bytes_decode_in_bounds_or_fail_with_their_offset(data: bytes) -> None:
+def test_any_bytes_decode_in_bounds_or_fail(data: bytes) -> None:
     for decode in (decode_u32, decode_u64, decode_s32, decode_s33, decode_s64):
         try:
             _, end = decode(data, 0, len(data))
-        except SymbolsError as error:
-            assert error.offset == 0
-        else:
-            assert 0 < end <= len(data)
+        except SymbolsError:
+            continue
+        assert 0 < end <= len(data)
 
 
 @pytest.mark.parametrize(

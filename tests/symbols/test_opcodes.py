@@ -1,5 +1,6 @@
 """The opcode table and the decoder against wasmtime's own assembler and validator."""
 
+import itertools
 import random
 
 import pytest
@@ -42,7 +43,7 @@ def test_every_opcode_is_what_the_assembler_makes_of_its_name(opcode: Opcode) ->
     assert names[:2] == names[-3:-1] == ["i32.const", "drop"]
     assert names[-1] == "end"
     assert opcode.name in names[2:-2] or opcode.name == "end"
-    assert all(a.end == b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(found))
     if opcode.shape is Shape.MEMARG:
         assert found[2].operands[1:] == (0, 300)
 
