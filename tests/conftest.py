@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from wdbg.runtime.guest import Guest, default_guest
+
 TREE = Path(__file__).resolve().parent.parent
 
 
@@ -14,9 +16,30 @@ def tree() -> Path:
     return TREE
 
 
+@pytest.fixture(scope="session")
+def guest() -> Guest:
+    """The example guest in its default configuration, as `make test` has built it."""
+    return default_guest()
+
+
+@pytest.fixture(scope="session")
+def guest_kernel(guest: Guest) -> Path:
+    """The default example guest's vmlinux.wasm, with its DWARF."""
+    return guest.kernel
+
+
+@pytest.fixture(scope="session")
+def guest_initrd(guest: Guest) -> Path:
+    """The default example guest's initramfs."""
+    return guest.initrd
+
+
 @pytest.fixture
 def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache directory of the test's own in place of the user's."""
+    """An empty cache directory of the test's own in place of the user's.
+
+    No guest is built in there: take the guest's fixtures first where both are needed.
+    """
     home = tmp_path / "cache"
     home.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from provision import apt, environment, needs
 from provision.progress import Progress, SetupError
 

@@ -23,10 +23,11 @@ def make_environment(progress: Progress, tree: Path, extras: frozenset[str]) -> 
     venv = tree / ".venv"
     python = venv / "bin" / "python"
     wanted = fingerprint(tree)
-    have = _read_stamp(venv / STAMP)
-    kept = have.get("fingerprint") == wanted and python.exists()
-    installed = frozenset(have.get("extras", ())) if kept else frozenset()
-    if kept and extras <= installed:
+    present, installed = _read_stamp(venv / STAMP)
+    kept = present == wanted and python.exists()
+    if not kept:
+        installed = frozenset()
+    elif extras <= installed:
         return python
     extras |= installed
     with progress.step("Python packages in .venv"):
@@ -71,12 +72,13 @@ def fingerprint(tree: Path) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _read_stamp(path: Path) -> dict[str, object]:
+def _read_stamp(path: Path) -> tuple[str, frozenset[str]]:
+    """Fingerprint and extras of the environment that is there; empty if it is not finished."""
     try:
         stamp = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) else {}
+        return str(stamp["fingerprint"]), frozenset(map(str, stamp["extras"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", frozenset()
 
 
 def why_it_failed(output: str, log: Path) -> str:
@@ -85,6 +87,9 @@ def why_it_failed(output: str, log: Path) -> str:
         return "no network: pip can't fetch wdbg's Python packages; connect and run again"
     if "No space left" in output:
         return "disk full: pip can't install wdbg's Python packages"
-    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    if "SSLCertVerificationError" in output:
+        return "pip does not trust the package index's certificate; see ca-certificates, PIP_CERT"
+    lines = [line.strip() for line in output.splitlines()]
+    errors = [line for line in lines if line.startswith("ERROR: ")]
     why = errors[-1].removeprefix("ERROR: ") if errors else "the installation failed"
     return f"pip: {why} (log: {log})"
