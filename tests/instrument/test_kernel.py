@@ -19,7 +19,7 @@ PORT = Port(
     user_irq_entry="user_irq",
     user_stack_pointer="get_sp",
     user_tls_base="get_tls",
-    unticked=frozenset(("quiet",)),
+    uninjected=frozenset(("quiet",)),
 )
 MEMORY = '(import "env" "memory" (memory 2 4 shared))'
 BOTH = pytest.mark.parametrize("variant", [PLAIN, TICK], ids=lambda v: v.name)
@@ -158,12 +158,17 @@ def test_no_interrupt_unless_the_host_says_so() -> None:
     assert (len(box.parks), box.global_value(kernel, "irqs")) == (100, 0)
 
 
-def test_unticked_functions_and_the_plain_variant_never_park() -> None:
+def test_uninjected_functions_park_but_take_no_interrupt() -> None:
     box = Box()
     kernel = box.kernel(SPIN, PORT)
+    box.on_tick = lambda _: 1
     box.set_tick(kernel, 10)
     box.call(kernel, "quiet", 1000)
-    assert not box.parks
+    assert box.parks
+    assert box.global_value(kernel, "irqs") == 0
+
+
+def test_the_plain_variant_never_parks_at_ticks() -> None:
     plain = Box()
     kernel = plain.kernel(SPIN, PORT, PLAIN)
     plain.set_tick(kernel, 10)

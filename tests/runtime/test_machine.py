@@ -15,7 +15,7 @@ HELLO = """
     (call $say (i32.const 16384) (i32.const 5))
     (call $panic (i32.const 16384)))"""
 
-SPIN = '(func $spin (loop $again (br $again))) (func (export "_start") (call $spin))'
+SPIN = '(func (export "_start") (loop $again (br $again)))'
 
 TWO_CPUS = """
   (data (i32.const 16384) "01")
@@ -209,8 +209,8 @@ def test_command_line_and_initrd_are_where_the_kernel_looks(boot):
 def test_a_stopped_cpu_never_runs_again(boot, tape):
     stop = boot("""
       (data (i32.const 16384) "x")
-      (func $chatter (loop $again (call $say (i32.const 16384) (i32.const 1)) (br $again)))
-      (func (export "_start_secondary") (param i32) (call $chatter))
+      (func (export "_start_secondary") (param i32)
+        (loop $again (call $say (i32.const 16384) (i32.const 1)) (br $again)))
       (func (export "_start")
         (call $start_cpu (i32.const 1) (i32.const 5000) (i32.const 60000))
         (call $stop_cpu (i32.const 1))

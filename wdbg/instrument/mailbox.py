@@ -169,7 +169,7 @@ class Mailbox:
         )
         return self.add.function(layout.NOTIFY_EXPORT, (I32, I32, I32), (I32,), body, export=True)
 
-    def kernel_slow(self, irq_entry: int | None) -> int:
+    def kernel_slow(self, name: str, irq_entry: int | None) -> int:
         """() -> (): the quantum is over in kernel code; takes an interrupt if the host says so.
 
         LLVM's leaf functions use the red zone below the stack pointer without moving it, so the
@@ -190,7 +190,7 @@ class Mailbox:
                 + op("local.get", 0)
                 + op("global.set", stack)
             )
-        return self.add.function("__wdbg_tick_slow", (), (), body, saved)
+        return self.add.function(name, (), (), body, saved)
 
     def user_slow(self, irq_entry: int | None) -> int:
         """(i32 user stack pointer, red zone left out) -> (): the same for user code."""

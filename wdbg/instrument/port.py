@@ -26,9 +26,9 @@ class Port:
     """Name of the stack pointer, looked for in exports and then in the name section."""
     guess_stack_pointer: bool = True
     """Take global 0 if it is a mutable i32 and the name is found nowhere."""
-    unticked: frozenset[str] = frozenset()
-    """Functions that never tick: they run before a stack or the current task is set up, or in the
-    interrupt entry before it has disabled interrupts."""
+    uninjected: frozenset[str] = frozenset()
+    """Functions whose ticks never take an interrupt: they run before a stack or the current task
+    is set up, or in the interrupt entry before it has disabled interrupts."""
 
     @property
     def key(self) -> str:
@@ -43,6 +43,6 @@ class Port:
             self.user_tls_base,
             self.stack_pointer,
             self.guess_stack_pointer,
-            sorted(self.unticked),
+            sorted(self.uninjected),
         ]
         return repr(values)

@@ -104,7 +104,8 @@ def instrument_kernel(
     new = renumbering.function
     box.trap_function()
     waits = box.wait_functions()
-    slow = box.kernel_slow(None if irq is None else new(irq))
+    slow = box.kernel_slow("__wdbg_tick_slow", None if irq is None else new(irq))
+    quiet = box.kernel_slow("__wdbg_tick_quiet", None)
     box.user_slow(None if user_irq is None else new(user_irq))
     add.export(layout.TICK_EXPORT, Kind.GLOBAL, tick)
     add.export(layout.HOOKS_EXPORT, Kind.TABLE, hooks)
@@ -116,8 +117,8 @@ def instrument_kernel(
         initial.add(module.start)
     passes: list[Pass] = []
     if variant.ticks:
-        unticked = initial | {i for i, name in names.items() if name in port.unticked}
-        passes.append(TickPass(tick, slow, frozenset(unticked)))
+        uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
+        passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected))
     if module.memories[0].shared:
         passes.append(WaitPass(waits, frozenset(initial)))
     if not renumbering.trivial:
@@ -188,7 +189,7 @@ def instrument_program(
     slow = _program_slow(add, first, None if stack is None else renumbering.global_(stack))
     passes: list[Pass] = []
     if variant.ticks:
-        passes.append(TickPass(tick, slow, frozenset()))
+        passes.append(TickPass(tick, slow))
     if waits:
         targets = {
             "memory.atomic.wait32": first + 1,

@@ -18,8 +18,16 @@ class TickPass:
 
     tokens = frozenset((Token.LOOP, Token.CALL, Token.INDIRECT))
 
-    def __init__(self, tick_global: int, slow: int, unticked: frozenset[int]) -> None:
-        """``slow`` is the index of a function () -> (); ``unticked`` original function indices."""
+    def __init__(
+        self,
+        tick_global: int,
+        slow: int,
+        unticked: frozenset[int] = frozenset(),
+        quiet: int | None = None,
+        uninjected: frozenset[int] = frozenset(),
+    ) -> None:
+        """``slow`` is the index of a function () -> (); ``quiet`` one that takes no interrupt, for
+        the functions in ``uninjected``. Functions are given by their original indices."""
         head = (
             op("global.get", tick_global)
             + b"\x41\x01"
@@ -29,13 +37,16 @@ class TickPass:
             + op("i32.eqz")
         )
         self._code = head + if_(op("call", slow))
+        self._quiet = head + if_(op("call", slow if quiet is None else quiet))
         self._branch = len(head)
         self._unticked = unticked
+        self._uninjected = uninjected
 
     def edit(self, body: Body, edits: list[Edit]) -> None:
         """See Pass."""
         if body.function in self._unticked or not body.calls():
             return
-        code, branch = self._code, self._branch
+        code = self._quiet if body.function in self._uninjected else self._code
+        branch = self._branch
         edits.append((body.code, body.code, code, branch))
         edits += [(end, end, code, branch) for token, _, end in body.events if token is Token.LOOP]

@@ -51,7 +51,7 @@ PORT = Port(
     user_tls_base="get_user_tls_base",
     # They run before the task's stack and current pointer are set, or before the interrupt
     # entry has turned interrupts off: an injection there would recurse or corrupt.
-    unticked=frozenset(
+    uninjected=frozenset(
         {
             "_start", "_start_secondary", "ret_from_fork", "wasm_task_ksp", "wasm_cpu_relax",
             "wasm_irq_entry", "wasm_user_irq", "wasm_handle_irqs", "__wasm_init_memory",
