@@ -72,7 +72,7 @@ def machine(
     scheduler: Scheduler | None = None,
     variant: Variant = TICK,
     command_line: str = "",
-    initrd: bytes | None = None,
+    initrd: bytes | bytearray | None = None,
     cpus: int = 4,
 ) -> Machine:
     """Boot a mini kernel; nothing has run yet."""
@@ -85,5 +85,5 @@ def machine(
     abi = LinuxWasm(kernel, Programs(engine, variant, Cache(directory / "cache")))
     memory = SharedMemory(engine, 4, 256)
     made = Machine(engine, abi, memory, 256 * PAGE, scheduler or RoundRobin(), console)
-    abi.boot(command_line, initrd, cpus)
+    abi.boot(command_line, bytes(initrd) if initrd is not None else None, cpus)
     return made

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class Phase(enum.Enum):
     """What the call under way on the task's fiber is."""
 
+    CPU = "cpu"
+    """_start or _start_secondary: a CPU's idle task, which never returns."""
     KERNEL = "kernel"
-    """_start, _start_secondary or ret_from_fork."""
+    """ret_from_fork, which returns to enter a user program."""
     USER = "user"
     """A function of the user program (and the system calls on top of it)."""
     DYING = "dying"

@@ -154,6 +154,7 @@ class LinuxWasm:
             machine.memory.write_u32(addresses["initrd_end"] or 0, start + len(initrd))
         task.pointer = addresses["init_task"] or 0
         machine.add_task(task)
+        task.phase = Phase.CPU
         task.call(kernel.export("_start"))
         machine.start_cpu(0, task)
 
@@ -198,14 +199,13 @@ class LinuxWasm:
         fiber = task.fiber
         if fiber.trap is not None:
             self._trapped(task)
-        elif task.phase is Phase.KERNEL and task.image is not None:
+        elif task.phase is Phase.KERNEL:
             self.user.enter(task, clone=bool(fiber.result))
         elif task.phase is Phase.USER:
             self.user.next_call(task)
         else:
             what = "raise_exception" if task.phase is Phase.DYING else "the kernel's entry function"
-            hint = " (is the memory too small?)" if task.pointer else ""
-            self.machine.end(Stop(StopKind.TRAP, f"{what} returned in {task.name}{hint}"))
+            self.machine.end(Stop(StopKind.TRAP, f"{what} returned in {task.name}"))
 
     def _trapped(self, task: Task) -> None:
         trap = task.fiber.trap
@@ -304,6 +304,7 @@ class LinuxWasm:
         machine = self.machine
         number, idle, stack = (machine.argument(i) for i in range(3))
         new = self._new_task(idle, f"swapper/{number}")
+        new.phase = Phase.CPU
         machine.add_task(new)
         new.call(new.kernel.export("_start_secondary"), (stack,))
         task.answer = 0
