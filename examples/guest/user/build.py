@@ -27,7 +27,7 @@ from cpio import S_IFCHR, S_IFDIR, S_IFREG, Node, newc
 from wasmfile import RuleBroken, check_object, check_program, strip
 
 USER = Path(__file__).resolve().parent
-SOURCES = ("libc", "box", "sh", "work")
+SOURCES = ("libc", "box", "sh", "work", "selftest")
 PROGRAM = "box"
 
 
@@ -59,7 +59,7 @@ def compiler_flags(tree: Path, kbuild: Path) -> list[str]:
         "-fdebug-compilation-dir=.",
         f"-ffile-prefix-map={USER}=user", f"-ffile-prefix-map={tree}=linux",
         f"-ffile-prefix-map={kbuild}=linux-build",
-        f"-I{USER / 'include'}", f"-I{USER / 'libc'}", f"-I{USER / 'box'}",
+        f"-I{USER / 'include'}", f"-I{USER / 'libc'}", f"-I{USER / 'box'}", f"-I{USER / 'work'}",
     ]
     for path in headers:
         flags += ["-isystem", str(path)]

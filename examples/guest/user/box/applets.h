@@ -58,6 +58,7 @@
 	X(futexes, "futexes")	\
 	X(pingpong, "pingpong")	\
 	X(polls, "polls")	\
+	X(selftest, "selftest")	\
 	X(sigstorm, "sigstorm")	\
 	X(spawnstorm, "spawnstorm") \
 	X(timers, "timers")	\

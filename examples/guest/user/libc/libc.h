@@ -21,6 +21,7 @@
 #define _NOLIBC_CRT_H
 #define _NOLIBC_STDIO_H
 #define exit __nolibc_exit
+#define open __nolibc_open	/* ours: 64-bit offsets */
 
 extern char **environ;
 extern const unsigned long *_auxv;
@@ -30,6 +31,7 @@ static void __nolibc_exit(int status) __attribute__((noreturn));
 #include "arch-wasm.h"
 #include "nolibc.h"
 #undef exit
+#undef open
 
 #include <linux/futex.h>
 #include <linux/sched.h>

@@ -77,6 +77,19 @@ int tgkill(int tgid, int tid, int sig)
 	return __sysret((int)my_syscall3(__NR_tgkill, tgid, tid, sig));
 }
 
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
+
+	if (flags & O_CREAT) {
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	return __sysret(sys_open(path, flags | O_LARGEFILE, mode));
+}
+
 int64_t lseek64(int fd, int64_t offset, int whence)
 {
 	int64_t result;

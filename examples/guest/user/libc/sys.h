@@ -56,7 +56,8 @@ int signal_mask(int how, uint64_t set, uint64_t *old);	/* bit n-1 = signal n */
 int signal_suspend(uint64_t mask);
 int tgkill(int tgid, int tid, int sig);
 
-/* Files. */
+/* Files.  open() is for files of any size (O_LARGEFILE). */
+int open(const char *path, int flags, ...);
 int64_t lseek64(int fd, int64_t offset, int whence);
 ssize_t pread64(int fd, void *buf, size_t n, int64_t offset);
 ssize_t pwrite64(int fd, const void *buf, size_t n, int64_t offset);

@@ -28,7 +28,7 @@ static void act_unreachable(void)
 
 static void act_divide(void)
 {
-	sink = 1 / zero;
+	sink = sink / zero;
 }
 
 static void act_overflow(void)
