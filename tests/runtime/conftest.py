@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.minikernel import machine
-from wdbg.runtime.engine import set_park_observer
+from wdbg.runtime.engine import watch_parks
 
 
 class Tape:
@@ -57,4 +57,4 @@ def boot_fixture(tmp_path: Path, tape: Tape):
         return machine(body, tmp_path / f"kernel{count}", options.pop("console", tape), **options)
 
     yield start
-    set_park_observer(None)
+    watch_parks((0,), frozenset(), None)

@@ -17,7 +17,7 @@ from wdbg.runtime.engine import (
     SharedMemory,
     TrapKind,
     backtrace_at_park,
-    set_park_observer,
+    watch_parks,
 )
 
 PARKING = """(module $parking
@@ -127,12 +127,12 @@ def test_a_stack_can_be_read_while_the_fiber_parks(parts):
     _, _, _, fiber, instance = parts
     read = backtrace_at_park(instance.export("trap"))
     seen = []
-    set_park_observer(lambda caller: seen.append(read(caller)))
+    watch_parks((5,), frozenset({5}), lambda caller: seen.append(read(caller)))
     try:
         fiber.start(instance.export("outer"), (5,))
         assert not fiber.poll()
     finally:
-        set_park_observer(None)
+        watch_parks((0,), frozenset(), None)
     assert fiber.poll()
     assert fiber.result == 5
     assert [frame.function for frame in seen[0]] == [2, 3]
@@ -145,12 +145,12 @@ def test_an_observer_that_raises_does_not_break_the_run(parts, capfd):
     def broken(_caller):
         raise RuntimeError("seen")
 
-    set_park_observer(broken)
+    watch_parks((5,), frozenset({5}), broken)
     try:
         fiber.start(instance.export("outer"), (5,))
         finish(fiber)
     finally:
-        set_park_observer(None)
+        watch_parks((0,), frozenset(), None)
     assert fiber.result == 5
     assert "seen" in capfd.readouterr().err
 

@@ -235,8 +235,9 @@ def _continuation(_env: Any) -> bool:
     return False
 
 
+_call_word: Any = (0,)
+_watched: frozenset[int] = frozenset()
 _on_park: Callable[[Any], None] | None = None
-"""Called on the fiber's stack at a park, with the caller; set for an in-place backtrace."""
 
 
 @bindings.wasmtime_func_async_callback_t  # type: ignore[untyped-decorator]
@@ -244,9 +245,28 @@ def _park(
     _env: Any, caller: Any, _a: Any, _n: Any, _r: Any, _m: Any, _trap: Any, continuation: Any
 ) -> None:
     _ready[0] = False
-    if _on_park is not None:
-        _on_park(caller)
+    if _call_word[0] in _watched:
+        _observe(caller)
     continuation[0].callback = _continuation
+
+
+def _observe(caller: Any) -> None:
+    try:
+        if _on_park is not None:
+            _on_park(caller)
+    except Exception as error:  # ctypes would swallow it without a word
+        print(f"wdbg: observer failed: {error!r} {error}", file=sys.stderr)
+
+
+def watch_parks(
+    call_word: Any, watched: frozenset[int], observer: Callable[[Any], None] | None
+) -> None:
+    """Have `observer(caller)` called on the fiber's stack at a park whose `call_word[0]` is in
+    `watched`; None: no more.  It must not raise: an exception is printed and lost.
+    """
+    global _call_word, _watched, _on_park
+    _call_word, _watched = call_word, watched if observer is not None else frozenset()
+    _on_park = observer
 
 
 _NO_FINALIZER = bindings._wasmtime_linker_define_async_func.argtypes[-1]()
@@ -445,22 +465,3 @@ def backtrace_at_park(trap: wasmtime.Func) -> Callable[[Any], tuple[RawFrame, ..
         return _frames_of(wasmtime.Trap._from_ptr(trap_ptr))[1:]
 
     return read
-
-
-def set_park_observer(observer: Callable[[Any], None] | None) -> None:
-    """Have `observer(caller)` called at every park, on the fiber's stack; None: no more.
-
-    It must not raise: an exception is printed and lost.
-    """
-    global _on_park
-    if observer is None:
-        _on_park = None
-        return
-
-    def guarded(caller: Any) -> None:
-        try:
-            observer(caller)
-        except Exception as error:  # ctypes would swallow it without a word
-            print(f"wdbg: observer failed: {error!r} {error}", file=sys.stderr)
-
-    _on_park = guarded

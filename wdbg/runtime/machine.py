@@ -190,6 +190,10 @@ class Machine:
         self.slots32[layout.TICK >> 2] = end - self.ticks
         self.slots64[layout.CLOCK_END >> 3] = self.skipped + end * self.ns_per_tick
 
+    def slots32_at(self, offset: int) -> ctypes.Array[ctypes.c_int32]:
+        """The i32 word of the debug memory at byte `offset`, as an array of one."""
+        return (ctypes.c_int32 * 1).from_address(self.debug.address + offset)
+
     def argument(self, index: int) -> int:
         """Argument of the host call at hand, as u32."""
         return self.slots32[(layout.ARGS >> 2) + 2 * index] & 0xFFFFFFFF
@@ -354,7 +358,7 @@ class Machine:
         else:
             self.quanta += 1
             self.hash.event(self.ticks, cpu.number, task.pointer)
-        answer_call = self.abi.answer
+        handlers = self.abi.handlers
         used_up = False
         while True:
             task = cpu.task
@@ -380,7 +384,7 @@ class Machine:
             if call >= layout.CALL_IMPORT:
                 self.host_calls += 1
                 try:
-                    answer_call(call - layout.CALL_IMPORT, cpu, task)
+                    handlers[call - layout.CALL_IMPORT](cpu, task)
                 except GuestFault as fault:
                     self.end(Stop(StopKind.TRAP, f"bad argument of a host call: {fault}"))
                 if self.stop is not None or self._resched:

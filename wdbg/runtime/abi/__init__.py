@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from wdbg.instrument.port import Port
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 class Abi(Protocol):
     """What a port's host interface has to offer.
 
-    The machine calls `attach` once, then `boot`; `answer` and `returned` only while a CPU's
+    The machine calls `attach` once, then `boot`; `handlers` and `returned` only while a CPU's
     task is parked or has returned, so that no host code ever runs inside the guest.
     """
 
     name: str
     port: Port
     """What the instrumenter has to know of the port."""
+    handlers: list[Callable[[Cpu, Task], None]]
+    """Host calls by number: each does its work and sets the task's answer, or switches the
+    CPU's task."""
 
     def attach(self, machine: Machine) -> None:
         """Take the machine that this object works for."""
@@ -30,10 +34,6 @@ class Abi(Protocol):
 
     def boot(self, command_line: str, initrd: bytes | None, cpus: int) -> None:
         """Fill the memory and start CPU 0; BadInput if the guest cannot take what is given."""
-        ...
-
-    def answer(self, call: int, cpu: Cpu, task: Task) -> None:
-        """Do host call number `call` and set the task's answer, or switch the CPU's task."""
         ...
 
     def returned(self, cpu: Cpu, task: Task) -> None:

@@ -19,7 +19,7 @@ from wdbg.runtime.engine import (
     Fiber,
     RawFrame,
     backtrace_at_park,
-    set_park_observer,
+    watch_parks,
 )
 from wdbg.runtime.kernel import Kernel
 from wdbg.runtime.program import Programs
@@ -80,7 +80,8 @@ class LinuxWasm:
         self._has_interrupts = False
         self._raw_stack: tuple[RawFrame, ...] = ()
         self._walkers: dict[int, Callable[[Any], tuple[RawFrame, ...]]] = {}
-        self._handlers: list[Callable[[Cpu, Task], None]] = []
+        self.handlers: list[Callable[[Cpu, Task], None]] = []
+        """By number of the imported function."""
         self._running: Task | None = None
         missing = []
         for call in kernel.code.facts.calls:
@@ -88,7 +89,7 @@ class LinuxWasm:
             if call.module != "env" or (handler is None and not call.name.startswith("sys_")):
                 missing.append(f"{call.module}.{call.name}")
                 continue
-            self._handlers.append(handler or self._unconfigured)
+            self.handlers.append(handler or self._unconfigured)
         if missing:
             raise BadInput(
                 f"{kernel.path}: asks the host for {len(missing)} functions that the linux-wasm "
@@ -111,19 +112,17 @@ class LinuxWasm:
             first.store, layout.MODULE, layout.DEBUG_MEMORY, machine.debug
         )
         self._first = first
-        watched = {
+        watched = frozenset(
             layout.CALL_IMPORT + number
             for number, call in enumerate(self.kernel.code.facts.calls)
             if call.name in ("wasm_dump_stacktrace", "wasm_stack_save", "wasm_panic")
-        }
-        call_slot = layout.CALL >> 2
-        slots = machine.slots32
+        )
+        call_word = machine.slots32_at(layout.CALL)
 
         def observe(caller: Any) -> None:
-            if slots[call_slot] in watched:
-                self._raw_stack = self._walk(caller)
+            self._raw_stack = self._walk(caller)
 
-        set_park_observer(observe)
+        watch_parks(call_word, watched, observe)
 
     def boot(self, command_line: str, initrd: bytes | None, cpus: int) -> None:
         """Command line, initrd and CPU 0, in the order that upstream's own host keeps."""
@@ -166,10 +165,6 @@ class LinuxWasm:
         return Task(pointer, name, fiber, instance)
 
     # ---- what the machine asks --------------------------------------------------------------
-
-    def answer(self, call: int, cpu: Cpu, task: Task) -> None:
-        """Dispatch by call number."""
-        self._handlers[call](cpu, task)
 
     def interrupt_pending(self, cpu: int) -> bool:
         """The CPU's interrupt word is not 0."""
@@ -251,7 +246,7 @@ class LinuxWasm:
 
         def trap_there() -> list[tuple[str, int, int, int, str]]:
             self.machine.slots32[layout.TRAP >> 2] = 1
-            set_park_observer(None)
+            watch_parks((0,), frozenset(), None)
             if not task.fiber.poll() or task.fiber.trap is None:
                 return []
             frames = original_frames(task.fiber.trap.frames, self.codes)
