@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wdbg.errors import BadInput
+from wdbg.instrument.cache import cache_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,8 @@ class Guest:
 
 
 def guest_root() -> Path:
-    """The directory of all builds: ${XDG_CACHE_HOME:-~/.cache}/wdbg/guest."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "wdbg" / "guest"
+    """The directory of all builds."""
+    return cache_root() / "guest"
 
 
 def configuration_name(fragments: Sequence[str]) -> str:
