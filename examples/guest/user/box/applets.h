@@ -48,6 +48,7 @@
 	X(time, "time")		\
 	X(touch, "touch")	\
 	X(true, "true")		\
+	X(tty, "tty")		\
 	X(umount, "umount")	\
 	X(uname, "uname")	\
 	X(uptime, "uptime")	\

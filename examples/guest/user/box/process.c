@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* kill, pwd */
+/* kill, pwd, tty */
 #include "box.h"
 
 static const char signal_names[][7] = {
@@ -64,6 +64,19 @@ int kill_main(int argc, char **argv)
 		}
 	}
 	return status;
+}
+
+int tty_main(int argc, char **argv)
+{
+	char path[64];
+	ssize_t n = is_tty(0) ? readlink("/proc/self/fd/0", path, sizeof(path)) : 0;
+
+	if (n <= 0) {
+		puts("not a tty");
+		return 1;
+	}
+	printf("%.*s\n", (int)n, path);
+	return 0;
 }
 
 int pwd_main(int argc, char **argv)

@@ -134,7 +134,7 @@ int wc_main(int argc, char **argv)
 /* ---- grep */
 
 static const char *pattern;
-static int invert, ignore_case, count_only, line_numbers, quiet, with_names;
+static int invert, ignore_case, fixed, count_only, line_numbers, quiet, with_names;
 static long long matches;
 
 static char lower(char c)
@@ -142,19 +142,83 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
+static int same(char a, char b)
+{
+	return a == b || (ignore_case && lower(a) == lower(b));
+}
+
+/* Length of the element of a regular expression at p: a character, '.', \c or [...]. */
+static size_t element(const char *p)
+{
+	const char *q = p + 1;
+
+	if (fixed || (*p != '\\' && *p != '['))
+		return 1;
+	if (*p == '\\')
+		return *q ? 2 : 1;
+	q += *q == '^';
+	q += *q == ']';
+	while (*q && *q != ']')
+		q++;
+	return *q ? q + 1 - p : 1;
+}
+
+static int matches_element(const char *p, size_t n, char c)
+{
+	const char *q = p + 1, *end = p + n - 1;
+	int negate = n > 1 && *p == '[' && *q == '^', found = 0;
+
+	if (!c)
+		return 0;
+	if (fixed || n == 1)
+		return (*p == '.' && !fixed) || same(*p, c);
+	if (*p == '\\')
+		return same(*q, c);
+	for (q += negate; q < end; q++) {
+		if (q[1] == '-' && q + 2 < end) {
+			found |= c >= q[0] && c <= q[2];
+			q += 2;
+		} else {
+			found |= same(*q, c);
+		}
+	}
+	return found != negate;
+}
+
+/* Basic regular expressions: . [...] ^ $ * and \ before them. */
+static int matches_here(const char *p, const char *s)
+{
+	for (;;) {
+		size_t n;
+
+		if (!*p)
+			return 1;
+		if (!fixed && p[0] == '$' && !p[1])
+			return !*s;
+		n = element(p);
+		if (!fixed && p[n] == '*') {
+			do {
+				if (matches_here(p + n + 1, s))
+					return 1;
+			} while (matches_element(p, n, *s) && *s++);
+			return 0;
+		}
+		if (!matches_element(p, n, *s))
+			return 0;
+		p += n;
+		s++;
+	}
+}
+
 static int contains(const char *s, const char *what)
 {
-	for (; ; s++) {
-		size_t i = 0;
-
-		while (what[i] && (s[i] == what[i] ||
-				   (ignore_case && lower(s[i]) == lower(what[i]))))
-			i++;
-		if (!what[i])
+	if (!fixed && *what == '^')
+		return matches_here(what + 1, s);
+	do {
+		if (matches_here(what, s))
 			return 1;
-		if (!*s)
-			return 0;
-	}
+	} while (*s++);
+	return 0;
 }
 
 static int grep_file(int fd, const char *name)
@@ -204,14 +268,14 @@ int grep_main(int argc, char **argv)
 		case 'c': count_only = 1; break;
 		case 'n': line_numbers = 1; break;
 		case 'q': quiet = 1; break;
-		case 'F': break;		/* there are only fixed strings */
+		case 'F': fixed = 1; break;
 		case 'e': pattern = option_value; break;
 		default: return 2;
 		}
 	}
 	if (!pattern) {
 		if (at >= argc) {
-			warnx("usage: grep [-vicnq] STRING [FILE...]");
+			warnx("usage: grep [-vicnqF] PATTERN [FILE...]");
 			return 2;
 		}
 		pattern = argv[at++];

@@ -284,24 +284,32 @@ static int resume_builtin(int argc, char **argv)
 /* kill, with %job as well as process ids. */
 static int kill_builtin(int argc, char **argv)
 {
-	static char group[MAX_JOBS][12];
-	int n = 0;
+	struct arena a = { 0 };
+	struct fields args = { &a, NULL, 0, 0 };
+	int i = 1, status;
 
-	for (int i = 1; i < argc && n < MAX_JOBS; i++) {
-		struct job *j;
+	add_field(&args, argv[0]);
+	if (argc > 1 && argv[1][0] == '-' && argv[1][1] != '-')
+		add_field(&args, argv[i++]);
+	else if (argc > 1)
+		add_field(&args, "-TERM");	/* so that -GROUP is not taken for a signal */
+	for (; i < argc; i++) {
+		struct job *j = argv[i][0] == '%' ? find_job(argv[i]) : NULL;
+		char *group = arena_alloc(&a, 16);
 
-		if (argv[i][0] != '%')
-			continue;
-		j = find_job(argv[i]);
-		if (!j) {
+		if (argv[i][0] == '%' && !j) {
 			warnx("kill: %s: no such job", argv[i]);
+			arena_free(&a);
 			return 1;
 		}
 		/* Without job control the job is no group of its own. */
-		snprintf(group[n], sizeof(group[n]), sh.job_control ? "-%d" : "%d", j->group);
-		argv[i] = group[n++];
+		if (j)
+			snprintf(group, 16, sh.job_control ? "-%d" : "%d", j->group);
+		add_field(&args, j ? group : argv[i]);
 	}
-	return kill_main(argc, argv);
+	status = kill_main(args.n, args.v);
+	arena_free(&a);
+	return status;
 }
 
 static int pwd_builtin(int argc, char **argv)

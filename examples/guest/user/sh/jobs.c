@@ -142,10 +142,8 @@ int wait_job(struct job *j)
 	if (WIFSIGNALED(status)) {
 		signal = WTERMSIG(status);
 		if (signal == SIGINT) {
-			if (sh.interactive) {
-				dprintf(2, "\n");
+			if (sh.interactive)
 				sh.interrupted = 1;
-			}
 		} else if (signal != SIGPIPE) {
 			dprintf(2, "sh: %d: %s: %s\n", j->pid[j->n - 1], j->text,
 				signal_text(signal));

@@ -120,6 +120,8 @@ int run_input(int fd)
 		if (more < 0)
 			break;
 		left = run_commands(t.p ? t.p : "", t.len, &p);
+		if (sh.interrupted && sh.interactive)
+			dprintf(2, "\n");
 		sh.interrupted = 0;
 		sh.flow = FLOW_NONE;
 		if (p.result == PARSE_ERROR) {

@@ -11,7 +11,7 @@ static struct {
 	long counter;		/* under the lock, updated in two steps */
 	int turn;		/* number of the thread that may go on */
 	long count;
-	int threads;
+	int threads, arrived;
 	long waits;
 } shared;
 
@@ -37,13 +37,17 @@ static int contend(void *arg)
 {
 	int me = (long)arg, turn;
 
+	__atomic_add_fetch(&shared.arrived, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&shared.arrived, __ATOMIC_SEQ_CST) < shared.threads)
+		my_syscall0(__NR_sched_yield);
+
 	for (long i = 0; i < shared.count; i++) {
 		long before;
 
 		lock(&shared.lock);
 		before = shared.counter;
 		if (i % 16 == 0)
-			my_syscall0(__NR_sched_yield);
+			sleep_ns(1000);		/* the others come meanwhile */
 		shared.counter = before + 1;
 		unlock(&shared.lock);
 	}
@@ -69,7 +73,7 @@ int futexes_main(int argc, char **argv)
 	}
 	for (; started < shared.threads; started++)
 		if (!check(thread_start(&threads[started], contend, (void *)(long)started) >= 0))
-			exit(work_summary("not started"));
+			exit(work_summary("not started"));	/* the others, too */
 	for (int i = 0; i < started; i++)
 		thread_join(&threads[i]);
 	check(shared.counter == shared.count * shared.threads);
