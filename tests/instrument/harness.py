@@ -14,7 +14,7 @@ import wasmtime
 
 from wdbg.instrument import layout
 from wdbg.instrument.port import Port
-from wdbg.instrument.result import HostCall
+from wdbg.instrument.result import HostCall, Instrumented
 from wdbg.instrument.rewrite import instrument_kernel
 from wdbg.instrument.variant import TICK, Variant
 
@@ -36,8 +36,24 @@ def engine() -> wasmtime.Engine:
     config.cranelift_opt_level = "none"
     config.parallel_compilation = False
     config.signals_based_traps = False  # a wild access would end the process
-    config.max_wasm_stack = 256 << 10
+    config.max_wasm_stack = 2 << 20
+    config.cranelift_nan_canonicalization = True
+    config.memory_reservation = 1 << 20  # thousands of memories in one test process
+    config.memory_guard_size = 1 << 16
     return wasmtime.Engine(config)
+
+
+@lru_cache(maxsize=64)
+def compile_text(text: str) -> wasmtime.Module:
+    """A module in text form, compiled once."""
+    return wasmtime.Module(engine(), text)
+
+
+@lru_cache(maxsize=64)
+def rewrite_text(text: str, port: Port, variant: Variant) -> tuple[Instrumented, wasmtime.Module]:
+    """A kernel in text form, rewritten and compiled once."""
+    done = instrument_kernel(wasmtime.wat2wasm(text), variant, port)
+    return done, wasmtime.Module(engine(), done.wasm)
 
 
 def validate(wasm: bytes) -> None:
@@ -55,10 +71,12 @@ class Park:
 
 @dataclass
 class Outcome:
-    """What a call did: results, or the trap's code."""
+    """What a call did: results, or the trap's code and its frames, innermost first, as (module
+    name, function index, module offset)."""
 
     results: list[Value] = field(default_factory=list)
     trap: str = ""
+    frames: list[tuple[str, int, int]] = field(default_factory=list, compare=False)
 
 
 class Box:
@@ -69,9 +87,9 @@ class Box:
         self.linker = wasmtime.Linker(engine())
         self.linker.allow_shadowing = True
         text = '(module (memory (export "memory") {} {} shared))'
-        self.memory = self._shared(text.format(*pages), "env", "memory")
+        self._guest, self.memory = self._shared(text.format(*pages), "env", "memory")
         debug = '(module (memory (export "debug") 1 1 shared))'
-        self.debug = self._shared(debug, layout.MODULE, layout.DEBUG_MEMORY)
+        self._debug, self.debug = self._shared(debug, layout.MODULE, layout.DEBUG_MEMORY)
         self.words = (ctypes.c_uint32 * 64).from_address(self.debug)
         self.longs = (ctypes.c_uint64 * 32).from_address(self.debug)
         self.parks: list[Park] = []
@@ -83,14 +101,20 @@ class Box:
         kind = wasmtime.FuncType([], [])
         self.linker.define_func(layout.MODULE, layout.PARK, kind, self._park)
 
-    def _shared(self, text: str, module: str, name: str) -> int:
-        inst = wasmtime.Instance(self.store, wasmtime.Module(engine(), text), [])
+    def close(self) -> None:
+        """Free the store now: the callbacks make cycles."""
+        self.functions.clear()
+        self.linker.close()
+        self.store.close()
+
+    def _shared(self, text: str, module: str, name: str) -> tuple[wasmtime.SharedMemory, int]:
+        inst = wasmtime.Instance(self.store, compile_text(text), [])
         self.linker.define_instance(self.store, module, inst)
         memory = inst.exports(self.store)[name]
         assert isinstance(memory, wasmtime.SharedMemory)
         address = ctypes.cast(memory.data_ptr(), ctypes.c_void_p).value
         assert address is not None
-        return address
+        return memory, address
 
     def define_text(self, module: str, text: str) -> None:
         """Define all exports of a module in text form as imports from ``module``."""
@@ -124,9 +148,9 @@ class Box:
 
     def kernel(self, wat: str, port: Port, variant: Variant = TICK) -> wasmtime.Instance:
         """Rewrite a kernel in text form and make an instance of it."""
-        done = instrument_kernel(wasmtime.wat2wasm(wat), variant, port)
+        done, module = rewrite_text(wat, port, variant)
         self.calls = done.calls
-        return self.instantiate(done.wasm)
+        return self.linker.instantiate(self.store, module)
 
     def tick(self, instance: wasmtime.Instance) -> wasmtime.Global:
         """The tick counter of a kernel instance."""
@@ -149,6 +173,10 @@ class Box:
         assert isinstance(function, wasmtime.Func)
         return outcome(lambda: function(self.store, *args))
 
+    def contents(self) -> bytes:
+        """All of guest memory, at its present size."""
+        return self.read(0, self._guest.data_len())
+
     def read(self, address: int, size: int) -> bytes:
         return ctypes.string_at(self.memory + address, size)
 
@@ -161,9 +189,11 @@ def outcome(run: Callable[[], object]) -> Outcome:
     try:
         value = run()
     except wasmtime.Trap as trap:
-        return Outcome(trap=str(trap.trap_code or trap.message))
+        text = trap.message.strip().splitlines()[-1].strip()
+        frames = [(f.module_name or "", f.func_index, f.module_offset) for f in trap.frames]
+        return Outcome(trap=str(trap.trap_code or text), frames=frames)
     except wasmtime.WasmtimeError as error:
-        return Outcome(trap=str(error).strip().splitlines()[-1])
+        return Outcome(trap=str(error).strip().splitlines()[-1].strip())
     if value is None:
         return Outcome()
     return Outcome(list(value) if isinstance(value, list) else [value])

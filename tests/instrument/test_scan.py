@@ -24,9 +24,7 @@ KINDS = {
     Token.GLOBAL: {"global.get", "global.set"},
     Token.WAIT: {"memory.atomic.notify", "memory.atomic.wait32", "memory.atomic.wait64"},
 }  # fmt: skip
-SETS = [
-    frozenset(s) for n in (0, 1, 2, len(Token)) for s in itertools.combinations(list(Token), n)
-]
+SETS = [frozenset(s) for n in (0, 1, 2, len(Token)) for s in itertools.combinations(list(Token), n)]
 
 
 def decoded(data: bytes, start: int, end: int, wanted: frozenset[Token]) -> list[Event]:
