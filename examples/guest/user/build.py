@@ -13,6 +13,7 @@ headers), N the major version of LLVM.  DIR then has
 
 The same inputs give the same bytes, wherever they lie.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -51,15 +52,35 @@ def compiler_flags(tree: Path, kbuild: Path) -> list[str]:
         if not path.is_dir():
             raise BuildError(f"{path}: no such directory; has the kernel been built?")
     flags = [
-        "--target=wasm32", "-std=gnu11", "-O2", "-g", "-fPIC", "-fvisibility=hidden",
-        "-matomics", "-mbulk-memory", "-mmutable-globals", "-msign-ext",
-        "-D__EXPORTED_HEADERS__", "-ffreestanding", "-fno-strict-aliasing", "-fno-common", "-nostdinc",
-        "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-pointer-arith",
+        "--target=wasm32",
+        "-std=gnu11",
+        "-O2",
+        "-g",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-matomics",
+        "-mbulk-memory",
+        "-mmutable-globals",
+        "-msign-ext",
+        "-D__EXPORTED_HEADERS__",
+        "-ffreestanding",
+        "-fno-strict-aliasing",
+        "-fno-common",
+        "-nostdinc",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused-parameter",
+        "-Wno-pointer-arith",
         "-Wno-int-to-pointer-cast",
         "-fdebug-compilation-dir=.",
-        f"-ffile-prefix-map={USER}=user", f"-ffile-prefix-map={tree}=linux",
+        f"-ffile-prefix-map={USER}=user",
+        f"-ffile-prefix-map={tree}=linux",
         f"-ffile-prefix-map={kbuild}=linux-build",
-        f"-I{USER / 'include'}", f"-I{USER / 'libc'}", f"-I{USER / 'box'}", f"-I{USER / 'work'}",
+        f"-I{USER / 'include'}",
+        f"-I{USER / 'libc'}",
+        f"-I{USER / 'box'}",
+        f"-I{USER / 'work'}",
     ]
     for path in headers:
         flags += ["-isystem", str(path)]
@@ -80,7 +101,7 @@ def compile_program(tree: Path, kbuild: Path, llvm: str, out: Path) -> bytes:
     """The linked program with its DWARF."""
     flags = compiler_flags(tree, kbuild)
     sources = [p for d in SOURCES for p in sorted((USER / d).iterdir()) if p.suffix in (".c", ".S")]
-    sources.sort(key=lambda p: p.name != "start.S")        # first on the link line: see there
+    sources.sort(key=lambda p: p.name != "start.S")  # first on the link line: see there
     objects = []
     jobs = []
     (out / "obj").mkdir(parents=True, exist_ok=True)
@@ -94,10 +115,21 @@ def compile_program(tree: Path, kbuild: Path, llvm: str, out: Path) -> bytes:
         check_object(Path(path).read_bytes())
     linked = out / "debug" / f"{PROGRAM}.wasm"
     linked.parent.mkdir(parents=True, exist_ok=True)
-    run([
-        f"wasm-ld-{llvm}", "-shared", "--experimental-pic", "--shared-memory", "--import-memory",
-        "--max-memory=4294967296", "--no-entry", "--no-check-features", "-o", str(linked), *objects,
-    ])
+    run(
+        [
+            f"wasm-ld-{llvm}",
+            "-shared",
+            "--experimental-pic",
+            "--shared-memory",
+            "--import-memory",
+            "--max-memory=4294967296",
+            "--no-entry",
+            "--no-check-features",
+            "-o",
+            str(linked),
+            *objects,
+        ]
+    )
     return linked.read_bytes()
 
 
@@ -115,13 +147,10 @@ def initrd(program: bytes) -> bytes:
     """The archive: device nodes for before /dev is mounted, mount points, one program."""
     nodes: list[Node] = []
 
-    def add(path: str, mode: int, **more: object) -> None:
-        nodes.append(Node(path, mode, len(nodes) + 1, **more))      # type: ignore[arg-type]
-
     for path in ("dev", "proc", "sys", "tmp", "bin", "etc", "root"):
-        add(path, S_IFDIR | 0o755, links=2)
-    add("dev/console", S_IFCHR | 0o600, device=(5, 1))
-    add("dev/null", S_IFCHR | 0o666, device=(1, 3))
+        nodes.append(Node(path, S_IFDIR | 0o755, len(nodes) + 1, links=2))
+    for path, device in (("dev/console", (5, 1)), ("dev/null", (1, 3))):
+        nodes.append(Node(path, S_IFCHR | 0o600, len(nodes) + 1, device=device))
     names = ["init", *(f"bin/{name}" for name in [PROGRAM, *applets()])]
     inode = len(nodes) + 1
     for n, name in enumerate(names):
@@ -132,8 +161,12 @@ def initrd(program: bytes) -> bytes:
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build the guest's user space.")
-    parser.add_argument("--kernel-tree", type=Path, required=True, help="kernel source with arch/wasm")
-    parser.add_argument("--build-dir", type=Path, required=True, help="the kernel's build directory")
+    parser.add_argument(
+        "--kernel-tree", type=Path, required=True, help="kernel source with arch/wasm"
+    )
+    parser.add_argument(
+        "--build-dir", type=Path, required=True, help="the kernel's build directory"
+    )
     parser.add_argument("--llvm", required=True, help="major version of clang and wasm-ld")
     parser.add_argument("--out", type=Path, required=True, help="directory for the results")
     args = parser.parse_args()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """cpio archives in the "newc" format, as the kernel unpacks them (init/initramfs.c)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -27,8 +28,20 @@ def newc(nodes: list[Node]) -> bytes:
     out = bytearray()
     for node in [*nodes, Node("TRAILER!!!", 0, 0)]:
         name = node.path.encode() + b"\0"
-        fields = (node.inode, node.mode, 0, 0, node.links, 0, len(node.data), 0, 0,
-                  *node.device, len(name), 0)
+        fields = (
+            node.inode,
+            node.mode,
+            0,
+            0,
+            node.links,
+            0,
+            len(node.data),
+            0,
+            0,
+            *node.device,
+            len(name),
+            0,
+        )
         out += b"070701" + b"".join(b"%08X" % f for f in fields) + name
         out += bytes(-len(out) % 4)
         out += node.data

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """What the build needs to know of Wasm files: sections, stripping, rules for programs."""
+
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CUSTOM, IMPORT, EXPORT, DATA = 0, 2, 7, 11          # section numbers
-SEGMENT_INFO = 5                                    # subsection of "linking" in an object file
-EXTERNALS = (                                       # what every host gives a program
+CUSTOM, IMPORT, EXPORT, DATA = 0, 2, 7, 11  # section numbers
+SEGMENT_INFO = 5  # subsection of "linking" in an object file
+EXTERNALS = (  # what every host gives a program
     r"env\.(memory|__memory_base|__table_base|__stack_pointer|__indirect_function_table|"
     r"__wasm_syscall_[0-6])"
 )
-WITH_ADDEND = {3, 4, 5, 8, 9, 11, 14, 15, 16, 17, 21, 22, 23, 25}    # relocation types
+WITH_ADDEND = {3, 4, 5, 8, 9, 11, 14, 15, 16, 17, 21, 22, 23, 25}  # relocation types
 ENTRIES = {"_start", "__libc_clone_callback", "__libc_handle_signal", "__set_tls_base"}
 
 
@@ -27,7 +28,7 @@ class Section:
     kind: int
     name: str
     start: int
-    body: int                                       # after the size, and after the name
+    body: int  # after the size, and after the name
     end: int
 
 
@@ -57,7 +58,7 @@ class Cursor:
         """A string with its length before it."""
         length = self.leb()
         self.at += length
-        return self.data[self.at - length:self.at].decode()
+        return self.data[self.at - length : self.at].decode()
 
 
 def encode_leb(value: int) -> bytes:
@@ -90,7 +91,7 @@ def sections(wasm: bytes) -> Iterator[Section]:
 
 def strip(wasm: bytes, debug_file: str) -> bytes:
     """Without DWARF, but with the name of the file that has it; code offsets stay as they are."""
-    kept = (wasm[s.start:s.end] for s in sections(wasm) if not s.name.startswith(".debug_"))
+    kept = (wasm[s.start : s.end] for s in sections(wasm) if not s.name.startswith(".debug_"))
     return wasm[:8] + b"".join(kept) + encode_custom("external_debug_info", debug_file)
 
 
@@ -103,11 +104,11 @@ def imports(wasm: bytes) -> Iterator[str]:
         for _ in range(cursor.leb()):
             yield f"{cursor.name()}.{cursor.name()}"
             kind = cursor.byte()
-            if kind == 0:                           # function: its type
+            if kind == 0:  # function: its type
                 cursor.leb()
-            elif kind == 3:                         # global: its type, mutable or not
+            elif kind == 3:  # global: its type, mutable or not
                 cursor.at += 2
-            else:                                   # table: reference type first; then limits
+            else:  # table: reference type first; then limits
                 cursor.at += kind == 1
                 for _ in range(1 + (cursor.byte() & 1)):
                     cursor.leb()
@@ -140,13 +141,13 @@ def check_object(wasm: bytes) -> None:
 
     Hosts may relocate data in each new instance, a clone's too, and would reset such a variable.
     """
-    segments: list[tuple[int, int]] = []            # offsets of the data in the section
+    segments: list[tuple[int, int]] = []  # offsets of the data in the section
     names: list[str] = []
     for section in sections(wasm):
         cursor = Cursor(wasm, section.body)
         if section.kind == DATA:
             for _ in range(cursor.leb()):
-                if cursor.byte() == 0:              # active: i32.const OFFSET end
+                if cursor.byte() == 0:  # active: i32.const OFFSET end
                     cursor.byte()
                     cursor.leb()
                     cursor.byte()
