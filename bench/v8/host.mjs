@@ -50,9 +50,11 @@ if (initrd) {
   initrdRange = [start, start + image.length]
 }
 
+let spawned = 0
+
 function spawn(file, data) {
   const worker = new Worker(new URL(file, import.meta.url), {
-    workerData: { module, memory, shared: shared.buffers, ...data },
+    workerData: { module, memory, shared: shared.buffers, worker: ++spawned, ...data },
   })
   worker.on('error', (error) => {
     console.error(`v8 host: ${error?.stack ?? error}`)

@@ -12,7 +12,6 @@ export class KernelTask {
     this.memory = memory
     this.shared = shared
     this.host = host
-    this.pointer = 0 // guest address of the task_struct
     this.image = null // [start, end, data, table] of the user program, guest addresses
     this.user = null
     const env = { memory }
@@ -25,10 +24,10 @@ export class KernelTask {
     this.exports = new WebAssembly.Instance(module, { env }).exports
   }
 
-  /** Start CPU 0. Does not return. */
-  boot({ commandLine, initrd }) {
+  /** Start CPU 0, on worker number `worker`. Does not return. */
+  boot({ commandLine, initrd }, worker) {
     const address = (name) => this.exports[name].value >>> 0
-    this.pointer = address('init_task')
+    this.shared.bind(address('init_task'), worker)
     this.bytes().set(new TextEncoder().encode(`${commandLine}\0`), address('boot_command_line'))
     if (initrd) {
       const words = new Uint32Array(this.memory.buffer)

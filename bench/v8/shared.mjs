@@ -1,12 +1,13 @@
 // What the host's threads share: who is to run, the queue of new tasks, the CPUs' timers.
 
 const CPUS = 64
+const WORKERS = 4096
 const JOBS = 1 << 14 // slots of the queue; more jobs than that are never waiting
 const JOB_WORDS = 8 // ready, kind, six arguments
 const GRANULE = 16 // bytes; two task_structs are never closer
 
 /** Kinds of job that a worker takes. */
-export const JOB = { task: 1, secondary: 2 }
+export const JOB = { boot: 0, task: 1, secondary: 2 }
 
 /** Interrupts: bits in a CPU's pending word. */
 export const IRQ = { timer: 2 }
@@ -18,12 +19,14 @@ export class Shared {
   /** Over `buffers` of another thread's Shared, or new ones for `memoryLimit` bytes of guest. */
   constructor(memoryLimit, buffers) {
     this.buffers = buffers ?? {
-      wake: new SharedArrayBuffer((memoryLimit / GRANULE) * 8),
+      owners: new SharedArrayBuffer((memoryLimit / GRANULE) * 4),
+      wake: new SharedArrayBuffer(WORKERS * 8),
       jobs: new SharedArrayBuffer(8 + JOBS * JOB_WORDS * 4),
       expiries: new SharedArrayBuffer(CPUS * 8),
       changed: new SharedArrayBuffer(4),
     }
-    this.wake = new Int32Array(this.buffers.wake) // a task: [0 asleep, 1 to run, 2 dead; previous]
+    this.owners = new Int32Array(this.buffers.owners) // the worker of the task at an address
+    this.wake = new Int32Array(this.buffers.wake) // a worker: [0 asleep, 1 to run, 2 dead; previous]
     this.jobs = new Int32Array(this.buffers.jobs) // [posted, taken, slots ...]
     this.expiries = new BigInt64Array(this.buffers.expiries) // ns; 0 = none
     this.changed = new Int32Array(this.buffers.changed) // counts changes of `expiries`
@@ -31,9 +34,14 @@ export class Shared {
 
   // ---- switching tasks
 
+  /** From now on `worker` (1 and up) runs the task at `pointer`; addresses are used again. */
+  bind(pointer, worker) {
+    Atomics.store(this.owners, (pointer >>> 0) / GRANULE, worker)
+  }
+
   /** Let the worker of task `pointer` go on; its switch returns `previous`. */
   resume(pointer, previous) {
-    const slot = (pointer >>> 4) * 2
+    const slot = this.#slot(pointer)
     this.wake[slot + 1] = previous
     Atomics.store(this.wake, slot, 1)
     Atomics.notify(this.wake, slot)
@@ -41,7 +49,7 @@ export class Shared {
 
   /** Wait until task `pointer`, the caller's, is resumed; the previous task of that CPU. */
   sleep(pointer) {
-    const slot = (pointer >>> 4) * 2
+    const slot = this.#slot(pointer)
     Atomics.wait(this.wake, slot, 0)
     if (Atomics.exchange(this.wake, slot, 0) === 2) throw RELEASED
     return this.wake[slot + 1]
@@ -49,9 +57,13 @@ export class Shared {
 
   /** End the sleeping worker of a dead task. */
   release(pointer) {
-    const slot = (pointer >>> 4) * 2
+    const slot = this.#slot(pointer)
     Atomics.store(this.wake, slot, 2)
     Atomics.notify(this.wake, slot)
+  }
+
+  #slot(pointer) {
+    return Atomics.load(this.owners, (pointer >>> 0) / GRANULE) * 2
   }
 
   // ---- new tasks

@@ -5,37 +5,33 @@ import { KernelTask } from './kernel.mjs'
 import { JOB, RELEASED, Shared } from './shared.mjs'
 
 const shared = new Shared(0, workerData.shared)
+const { boot, worker } = workerData
 
-function run(task, job) {
+function start(task, job) {
+  // A thread that starts while another one grows the memory may never hear of it (V8 11);
+  // growing by nothing brings its view, and that of its instances, up to date.
+  workerData.memory.grow(0)
   const [kind, ...values] = job
-  if (kind === JOB.secondary) {
+  if (kind === JOB.boot) {
+    task.boot(boot, worker)
+  } else if (kind === JOB.secondary) {
     const [idle, stack] = values
-    task.pointer = idle
+    shared.bind(idle, worker)
     task.exports._start_secondary(stack)
   } else {
     const [previous, pointer, ...image] = values
-    task.pointer = pointer
+    shared.bind(pointer, worker)
     task.image = image
     task.runUser(task.exports.ret_from_fork(previous, pointer))
   }
 }
 
-function attempt(body) {
+for (let first = true; ; first = false) {
+  const task = new KernelTask(workerData, shared, parentPort)
   try {
-    body()
+    start(task, first && boot ? [JOB.boot] : shared.take())
     throw new Error('the guest returned from a task')
   } catch (error) {
     if (error !== RELEASED) throw error
   }
-}
-
-const { boot } = workerData
-if (boot) {
-  const task = new KernelTask(workerData, shared, parentPort)
-  attempt(() => task.boot(boot))
-}
-for (;;) {
-  const task = new KernelTask(workerData, shared, parentPort)
-  const job = shared.take()
-  attempt(() => run(task, job))
 }
