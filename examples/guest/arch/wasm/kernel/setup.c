@@ -116,13 +116,14 @@ void __init setup_arch(char **cmdline_p)
 	unsigned int cpu;
 
 	wasm_panic_setup();
-	register_console(&early_console_wasm);
 #ifdef CONFIG_WASM_TORTURE_ON_DEMAND
 	torture_on_demand("locktorture.", "lock_torture_init");
 	torture_on_demand("rcutorture.", "rcu_torture_init");
 #endif
 	*cmdline_p = boot_command_line;
 	parse_early_param();
+	/* not before "quiet" and its like are known; earlier lines are kept */
+	register_console(&early_console_wasm);
 
 	grow_memory();
 	memory_start = PAGE_ALIGN((unsigned long)_end);

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cache of builds: directories named by a hash of what went into them.
+
+    ROOT/KEY/            vmlinux.wasm, initrd.cpio, config, debug/, build-info.json
+    ROOT/kernel/KEY/     a kernel without user space, and the headers that user space needs
+    ROOT/port/KEY/       kernel source with a version of arch/wasm: links to a tree, and a copy
+    ROOT/tree/KEY/       unpacked and patched kernel source
+    ROOT/work/           builds under way
+    ROOT/locks/          one file for each of the above
+
+A directory appears under its name when it is complete (rename), so a reader needs no lock.  Who
+makes one, or uses a tree, holds its lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+ABANDONED = 24 * 3600
+"""Seconds after which nobody works on a build any more."""
+
+KEY_LENGTH = 20
+"""Hexadecimal digits of a key."""
+
+
+def cache_root() -> Path:
+    """${XDG_CACHE_HOME:-~/.cache}/wdbg/guest."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "wdbg" / "guest"
+
+
+def key_of(*parts: str | bytes) -> str:
+    """A name for what is made from `parts`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:KEY_LENGTH]
+
+
+def files_key(root: Path, names: Iterable[str] = ("",)) -> str:
+    """A name for the contents of the files below `root`/name, caches of Python left out."""
+    parts: list[bytes] = []
+    for name in names:
+        top = root / name
+        paths = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
+        for path in paths:
+            if "__pycache__" not in path.parts:
+                executable = b"x" if os.access(path, os.X_OK) else b"-"
+                relative = path.relative_to(root).as_posix().encode()
+                parts += [relative, executable, path.read_bytes()]
+    return key_of(*parts)
+
+
+@contextlib.contextmanager
+def locked(
+    root: Path, name: str, waiting: Callable[[], None], shared: bool = False
+) -> Iterator[None]:
+    """Hold the lock called `name`; `waiting` is called once if somebody else has it."""
+    path = root / "locks" / name.replace("/", "-")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(file, mode | fcntl.LOCK_NB)
+        except OSError:
+            waiting()
+            fcntl.flock(file, mode)
+        yield
+
+
+@contextlib.contextmanager
+def making(root: Path, name: str) -> Iterator[Path]:
+    """A new directory that becomes ROOT/name if the block ends well, and goes away if not.
+
+    The caller holds the lock of `name`.
+    """
+    work = root / "work" / name.replace("/", "-")
+    remove(work)
+    work.mkdir(parents=True)
+    try:
+        yield work
+        final = root / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(final)
+    finally:
+        remove(work)
+
+
+def remove(path: Path) -> None:
+    """Remove a directory and all in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+def sweep(root: Path) -> None:
+    """Remove what builds that were killed have left."""
+    for entry in (root / "work").glob("*"):
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime > ABANDONED:
+                remove(entry) if entry.is_dir() else entry.unlink()
+
+
+def prune(root: Path, kind: str, keep: int) -> None:
+    """Remove all but the `keep` most recently used directories of ROOT/kind that nobody uses."""
+    try:
+        entries = sorted((root / kind).iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return
+    for entry in entries[keep:]:
+        lock = root / "locks" / f"{kind}-{entry.name}"
+        with contextlib.suppress(OSError), lock.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # under another name first, so that no half of it is ever found
+            doomed = root / "work" / f"old-{kind}-{entry.name}"
+            doomed.parent.mkdir(exist_ok=True)
+            entry.rename(doomed)
+            remove(doomed)
