@@ -18,8 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import weakref
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -70,6 +69,7 @@ class Cache:
         self.root = cache_root() / "code" if root is None else root
         self._limit = limit
         self._locks: list[int] = []
+        weakref.finalize(self, _release, self._locks)
 
     @staticmethod
     def key(module: bytes, variant: Variant, port: Port | None, extra: str = "") -> str:
@@ -87,16 +87,18 @@ class Cache:
     def get(self, key: str) -> Path | None:
         """The entry's directory if it is there and whole; works on a read-only file system."""
         entry = self.root / key
-        if not _whole(entry):
-            return None
         lock = _lock(entry, fcntl.LOCK_SH)
+        if not _whole(entry):
+            if lock is not None:
+                os.close(lock)
+            return None
         if lock is not None:
             self._locks.append(lock)
         try:
             os.utime(entry)
         except OSError:
             pass  # a cache that cannot be written still serves
-        return entry if _whole(entry) else None
+        return entry
 
     def get_or_make(self, key: str, make: Callable[[Path], None]) -> Path:
         """The entry's directory; if there is none or it is damaged, ``make`` fills an empty
@@ -113,7 +115,7 @@ class Cache:
     def _make(self, key: str, make: Callable[[Path], None]) -> Path:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._tidy()
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.root))
+        temporary = _fresh(self.root)
         lock = _lock(temporary, fcntl.LOCK_EX)
         try:
             make(temporary)
@@ -140,7 +142,7 @@ class Cache:
                 return found
             raise OSError(errno.EBUSY, "the entry is damaged and cannot be removed", str(entry))
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _delete(temporary)
             if lock is not None:
                 os.close(lock)
 
@@ -149,7 +151,7 @@ class Cache:
         for path in self.root.glob(_TEMPORARY + "*"):
             lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if lock is not None:
-                shutil.rmtree(path, ignore_errors=True)
+                _delete(path)
                 os.close(lock)
 
     def _evict(self, keep: str) -> None:
@@ -176,6 +178,11 @@ class Cache:
                 total -= size
 
 
+def _release(locks: list[int]) -> None:
+    while locks:
+        os.close(locks.pop())
+
+
 def _lock(directory: Path, how: int) -> int | None:
     """A descriptor that holds the lock, None if it cannot be had."""
     try:
@@ -190,15 +197,28 @@ def _lock(directory: Path, how: int) -> int | None:
     return descriptor
 
 
+def _fresh(root: Path) -> Path:
+    """A new empty directory that nobody takes for an entry."""
+    path = root / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def _delete(directory: Path) -> None:
+    import shutil  # slow to import, and needed only when something is made
+
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def _remove(entry: Path) -> None:
     """Remove an entry so that no half of it is ever seen under its name."""
-    aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=entry.parent))
+    aside = _fresh(entry.parent)
     try:
         os.rename(entry, aside / "old")
     except FileNotFoundError:
         pass
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _delete(aside)
 
 
 def _checksum(path: Path) -> tuple[int, int]:
