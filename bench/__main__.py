@@ -10,6 +10,8 @@ from pathlib import Path
 from bench.figures import FIGURES, Row
 from bench.host import describe
 from bench.processes import BenchError
+from wdbg.errors import WdbgError
+from wdbg.runtime.guest import default_guest
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -20,6 +22,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="default 7")
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
     arguments = parser.parse_args()
+    try:
+        default_guest()
+    except WdbgError as error:
+        print(f"bench: {error.message}: {error.hint}", file=sys.stderr)
+        return error.exit_status
     host = describe()
     rows: list[Row] = []
     broken = False
