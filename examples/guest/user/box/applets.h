@@ -9,7 +9,9 @@
 	X(chmod, "chmod")	\
 	X(clear, "clear")	\
 	X(cp, "cp")		\
+	X(cut, "cut")		\
 	X(date, "date")		\
+	X(dd, "dd")			\
 	X(dmesg, "dmesg")	\
 	X(echo, "echo")		\
 	X(env, "env")		\
@@ -43,10 +45,12 @@
 	X(stty, "stty")		\
 	X(sync, "sync")		\
 	X(tail, "tail")		\
+	X(taskset, "taskset")		\
 	X(tee, "tee")		\
 	X(test, "test")		\
 	X(time, "time")		\
 	X(touch, "touch")	\
+	X(tr, "tr")		\
 	X(true, "true")		\
 	X(tty, "tty")		\
 	X(umount, "umount")	\

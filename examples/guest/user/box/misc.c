@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* sleep time env date clear stty true false printf */
+/* sleep time taskset env date clear stty true false printf */
 #include "box.h"
 
 int true_main(int argc, char **argv)
@@ -50,6 +50,29 @@ int time_main(int argc, char **argv)
 	print_time("user", usage.ru_utime.tv_sec * 1000000LL + usage.ru_utime.tv_usec);
 	print_time("sys ", usage.ru_stime.tv_sec * 1000000LL + usage.ru_stime.tv_usec);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int taskset_main(int argc, char **argv)
+{
+	unsigned long mask[1];
+	char *end;
+
+	if (argc < 3) {
+		warnx("usage: taskset HEX-MASK COMMAND [ARGUMENT...]");
+		return 2;
+	}
+	mask[0] = strtoul(argv[1], &end, 16);
+	if (*end) {
+		warnx("%s: not a mask", argv[1]);
+		return 2;
+	}
+	if (__sysret((int)my_syscall3(__NR_sched_setaffinity, 0, sizeof(mask), mask)) < 0) {
+		warn(argv[1]);
+		return 1;
+	}
+	execvpe(argv + 2, environ);
+	warn(argv[2]);
+	return errno == ENOENT ? 127 : 126;
 }
 
 int env_main(int argc, char **argv)

@@ -400,7 +400,8 @@ static int hexdump_file(int fd, const char *name)
 		if (have < sizeof(row))
 			break;
 	} while (1);
-	printf("%08lx\n", at);
+	if (at)
+		printf("%08lx\n", at);
 	return 0;
 }
 

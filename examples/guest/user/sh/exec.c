@@ -18,18 +18,22 @@ static void trace(char **argv)
 	dprintf(2, "\n");
 }
 
-/* "NAME=value" strings of the assignments before a command. */
+/* An assignment as "NAME=value". */
+static char *expand_assign(struct word *w, struct arena *a)
+{
+	size_t n = name_length(w->text) + 1;
+	char *value = expand_string(w->text + n, a), *s;
+
+	s = arena_alloc(a, n + strlen(value) + 1);
+	memcpy(s, w->text, n);
+	strcpy(s + n, value);
+	return s;
+}
+
 static void expand_assigns(struct word *w, struct fields *out)
 {
-	for (; w; w = w->next) {
-		size_t n = name_length(w->text) + 1;
-		char *value = expand_string(w->text + n, out->arena), *s;
-
-		s = arena_alloc(out->arena, n + strlen(value) + 1);
-		memcpy(s, w->text, n);
-		strcpy(s + n, value);
-		add_field(out, s);
-	}
+	for (; w; w = w->next)
+		add_field(out, expand_assign(w, out->arena));
 }
 
 static void assign(char *entry)
@@ -175,14 +179,19 @@ static int run_simple(struct node *n)
 	sh.failed = 0;
 	sh.substituted = 0;
 	expand_words(n->words, &words);
-	expand_assigns(n->assigns, &assigns);
-	if (sh.failed)
+	if (words.n)
+		expand_assigns(n->assigns, &assigns);
+	else				/* one by one: a=1 b=$a */
+		for (struct word *w = n->assigns; w && !sh.failed; w = w->next)
+			assign(expand_assign(w, &a));
+	if (sh.failed) {
+		if (!sh.interactive)
+			exit(2);
 		goto out;
+	}
 	if (sh.xtrace && words.n)
 		trace(words.v);
 	if (!words.n) {
-		for (int i = 0; i < assigns.n; i++)
-			assign(assigns.v[i]);
 		status = sh.substituted;
 		if (redirect(n->redirs, &saved) < 0)
 			status = 1;

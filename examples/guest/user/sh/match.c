@@ -135,7 +135,7 @@ static int glob_at(const char *done, const char *rest, struct fields *out)
 		snprintf(path, len, "%s%s%s", done, unescape(component), *slash ? "/" : "");
 		if (*slash)
 			return glob_at(path, slash + 1, out);
-		if (*component && statx_path(path, 1, &st) < 0)
+		if (statx_path(path, 1, &st) < 0)	/* "dir/" must be one */
 			return 0;
 		add_field(out, path);
 		return 1;
