@@ -150,11 +150,13 @@ def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:
         )
     if args.print_hash:
         _say(f"run hash {machine.digest(memory=True)}")
-    if stop.kind in FINDINGS or machine.traps:
+    if stop.exit_code:
+        _say(f"the command ended with status {stop.exit_code}")
+    if stop.kind in FINDINGS or machine.traps or stop.exit_code:
         return 1
     if stop.kind is StopKind.INTERRUPTED and stop.signal:
         return 128 + stop.signal
-    return stop.exit_code or 0
+    return 0
 
 
 def _show_frames(stop: Stop) -> None:

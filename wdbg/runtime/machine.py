@@ -172,6 +172,10 @@ class Machine:
         if self._request is None:
             self._request = stop
 
+    def end_quantum(self) -> None:
+        """Make the host call at hand a scheduling point."""
+        self._resched = True
+
     def set_timer(self, cpu: Cpu, expiry: int) -> None:
         """Arm (or with 0 disarm) a CPU's timer; a quantum that would overrun it is cut."""
         cpu.timer = expiry

@@ -15,7 +15,7 @@ IMPORTS = frozenset(
 OUR_IMPORTS = frozenset(
     {
         "wasm_timer_program", "wasm_machine_stop", "wasm_stack_save", "wasm_dump_task",
-        "wasm_console_winsize",
+        "wasm_console_winsize", "wasm_cpu_yield",
     }
 )  # fmt: skip
 """What our guest imports besides."""

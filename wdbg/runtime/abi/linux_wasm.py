@@ -314,6 +314,11 @@ class LinuxWasm:
         machine.set_timer(machine.cpu(machine.argument(0)), machine.long_argument(1))
         task.answer = 0
 
+    def _wasm_cpu_yield(self, cpu: Cpu, task: Task) -> None:
+        # The CPU spins for something that only another CPU can do: let that one have its turn.
+        task.answer = 0
+        self.machine.end_quantum()
+
     def _wasm_panic(self, cpu: Cpu, task: Task) -> None:
         message = self.machine.memory.read_string(self.machine.argument(0))
         self.machine.end(Stop(StopKind.PANIC, message.strip(), self.stack()))
