@@ -17,6 +17,7 @@ class ValueType(IntEnum):
     FUNCREF = 0x70
     EXTERNREF = 0x6F
     EXNREF = 0x69
+    NULLEXNREF = 0x74
 
     @property
     def text(self) -> str:
@@ -25,7 +26,9 @@ class ValueType(IntEnum):
 
 
 VALUE_TYPES = {int(t): t for t in ValueType}
-REFERENCE_TYPES = frozenset((ValueType.FUNCREF, ValueType.EXTERNREF, ValueType.EXNREF))
+REFERENCE_TYPES = frozenset(
+    (ValueType.FUNCREF, ValueType.EXTERNREF, ValueType.EXNREF, ValueType.NULLEXNREF)
+)
 
 
 class Kind(IntEnum):

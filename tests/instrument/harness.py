@@ -33,6 +33,8 @@ def engine() -> wasmtime.Engine:
     config.wasm_exceptions = True
     config.wasm_tail_call = True
     config.wasm_relaxed_simd = True
+    config.wasm_gc = False
+    config.wasm_function_references = False
     config.cranelift_opt_level = "none"
     config.parallel_compilation = False
     config.signals_based_traps = False  # a wild access would end the process

@@ -30,41 +30,9 @@ from symbols.wasm.types import (
     TableType,
     ValueType,
 )
+from tests.symbols.rich import RICH
 
 I32, I64, F64 = ValueType.I32, ValueType.I64, ValueType.F64
-
-RICH = """(module $rich
-  (type $a (func (param i32 i64) (result f64)))
-  (type $b (func))
-  (import "env" "memory" (memory 2 16 shared))
-  (import "env" "f" (func $imported (type $a)))
-  (import "env" "t" (table 3 9 funcref))
-  (import "env" "g" (global $ig (mut i32)))
-  (import "env" "e" (tag (param i32)))
-  (table $own 7 externref)
-  (table $filled 2 2 funcref (ref.func $one))
-  (memory $second 1)
-  (tag $t (param i64))
-  (global $gi i32 (i32.const -5))
-  (global $gx (mut i64) (i64.add (i64.const 1) (i64.const 2)))
-  (export "one" (func $one))
-  (export "mem" (memory 0))
-  (export "g" (global $gx))
-  (export "tag" (tag $t))
-  (export "tab" (table $own))
-  (start $begin)
-  (elem (i32.const 1) $one $begin)
-  (elem (table $filled) (i32.const 0) func $one)
-  (elem func $imported)
-  (elem declare func $begin)
-  (elem (table $filled) (offset (global.get $gi)) funcref (ref.func $one) (ref.null func))
-  (elem externref (ref.null extern))
-  (elem declare funcref (ref.func $one))
-  (data $rodata (i32.const 1024) "active")
-  (data $passive "passive\\00")
-  (data (memory $second) (i32.const 3) "other")
-  (func $one (type $a) (local $x i32) (local i64 i64) (f64.const 1))
-  (func $begin (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 1))))"""
 
 
 def rich() -> Module:
