@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from symbols.errors import SymbolsError
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
 
 def encode_unsigned(value: int) -> bytes:
     """Shortest unsigned encoding of ``value`` (>= 0)."""
+    if 0 <= value < 0x80:
+        return _ONE_BYTE[value]
     if value < 0:
         raise ValueError("negative value in an unsigned field")
-    if value < 0x80:
-        return bytes((value,))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -359,6 +359,8 @@ def read_bodies(data: bytes, section: Section | None) -> list[tuple[int, int, in
 
 def read_locals(data: bytes, start: int, end: int) -> tuple[list[tuple[int, ValueType]], int]:
     """Local declarations of a body: ([(count, type)], offset of the first instruction)."""
+    if start < end and not data[start]:
+        return [], start + 1
     groups, pos = read_count(data, start, end, "locals", 2, MAX_LOCALS)
     out = []
     total = 0

@@ -2,8 +2,15 @@
 
 import pytest
 
+from symbols.wasm.decode import instructions
+from symbols.wasm.leb import decode_u32
+from symbols.wasm.module import Module
+from symbols.wasm.readers import read_locals
+from tests.instrument.generator import generate
 from tests.instrument.harness import Box
 from wdbg.instrument.port import Port
+from wdbg.instrument.rewrite import instrument_program
+from wdbg.instrument.variant import TICK
 
 PORT = Port("test", uninjected=frozenset(("quiet",)))
 TEXT = """(module
@@ -70,3 +77,53 @@ def test_a_quantum_ends_after_exactly_so_many_ticks(quantum: int) -> None:
     box.call(kernel, "nested loops")
     assert len(box.parks) == 1
     assert 1000 - int(box.tick(kernel).value(box.store)) == 9 - quantum
+
+
+def read_hints(module: Module) -> dict[int, list[tuple[int, int]]]:
+    """Function index -> [(offset from the start of the body, hint)] of the hint section."""
+    section = module.custom("metadata.code.branch_hint")
+    if section is None:
+        return {}
+    data, end = module.data, section.end
+    count, pos = decode_u32(data, section.start, end)
+    hints: dict[int, list[tuple[int, int]]] = {}
+    for _ in range(count):
+        function, pos = decode_u32(data, pos, end)
+        places, pos = decode_u32(data, pos, end)
+        hints[function] = []
+        for _ in range(places):
+            offset, pos = decode_u32(data, pos, end)
+            assert data[pos] == 1  # size of the hint
+            hints[function].append((offset, data[pos + 1]))
+            pos += 2
+    assert pos == end
+    return hints
+
+
+def places_to_tick(module: Module) -> int:
+    """Loops, and functions with a loop or a call, by the careful decoder."""
+    places = 0
+    for _, start, end in module.bodies:
+        _, code = read_locals(module.data, start, end)
+        names = [i.opcode.name for i in instructions(module.data, code, end)]
+        loops = names.count("loop")
+        places += loops + bool(loops or any("call" in name for name in names))
+    return places
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_tick_is_hinted_as_unlikely(seed: int) -> None:
+    original = generate(seed).original
+    done = instrument_program(original, TICK)
+    module = Module(done.wasm)
+    hints = read_hints(module)
+    assert list(hints) == sorted(hints)
+    ticks = 0
+    for function, places in hints.items():
+        _, start, end = module.bodies[function - module.function_imports]
+        _, code = read_locals(module.data, start, end)
+        found = {i.start - start: i.opcode.name for i in instructions(done.wasm, code, end)}
+        for offset, hint in places:
+            assert (found[offset], hint) == ("if", 0)
+            ticks += 1
+    assert ticks == places_to_tick(Module(original))

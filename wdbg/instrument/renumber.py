@@ -84,11 +84,18 @@ class RenumberPass:
         if renumbering.global_shift:
             wanted.add(Token.GLOBAL)
         self.tokens = frozenset(wanted)
+        # With no shift only a few functions move; the first byte of an index rules most out.
+        self._first_bytes: frozenset[int] | None = None
+        if not (renumbering.function_shift or renumbering.global_shift):
+            low = {index & 0x7F for index in renumbering.functions}
+            self._first_bytes = frozenset(low | {byte | 0x80 for byte in low})
 
     def edit(self, body: Body, edits: list[Edit]) -> None:
         """See Pass."""
-        data = body.data
+        data, first_bytes = body.data, self._first_bytes
         for token, start, end in body.events:
+            if first_bytes is not None and data[start + 1] not in first_bytes:
+                continue
             if token is Token.CALL or token is Token.REF_FUNC:
                 index, _ = decode_u32(data, start + 1, end)
                 moved = self._map.function(index)

@@ -86,6 +86,56 @@ class SweepResult:
     hints: list[tuple[int, list[int]]]
 
 
+class _Writer:
+    """The bodies as they come out: copied ranges of the original and edits, and the cuts between
+    them for the offset map. Positions in ``_data`` are file offsets; ``at`` counts from the first
+    body's size field on."""
+
+    def __init__(self, data: bytes, base: int, first: int) -> None:
+        self._data = data
+        self._base = base
+        self._copied = first
+        """Original position up to which everything has been written."""
+        self._out: list[bytes] = []
+        self.at = 0
+        self.old = array("I")
+        self.new = array("I")
+
+    def copy(self, end: int) -> None:
+        """Copy the original up to ``end``."""
+        if end > self._copied:
+            self._out.append(self._data[self._copied : end])
+            self.at += end - self._copied
+            self._copied = end
+
+    def replace(self, start: int, end: int, text: bytes) -> None:
+        """Copy up to ``start``, then write ``text`` for what lies between ``start`` and ``end``."""
+        self.copy(start)
+        self.old.append(start - self._base)
+        self.new.append(self.at)
+        self._out.append(text)
+        self.at += len(text)
+        self.old.append(end - self._base)
+        self.new.append(self.at)
+        self._copied = end
+
+    def bodies(self) -> bytes:
+        """Everything written."""
+        return b"".join(self._out)
+
+    def offsets(self, first: int, lead: int, size: int) -> OffsetMap:
+        """The map, for bodies that come after ``lead`` bytes of the new section. The original's
+        bodies start at ``first``, ``size`` is the original section's.
+
+        Cut 0 stands for the count field; cut 1, a point, for it and the generated bodies; cut 2
+        for the original's bodies up to the first edit.
+        """
+        moved = array("I", [at + lead for at in self.new])
+        old = array("I", (0, 0, first - self._base)) + self.old
+        new = array("I", (0, 0, lead)) + moved
+        return OffsetMap(old, new, lead, lead + self.at, size)
+
+
 def sweep(
     module: Module,
     passes: Sequence[Pass],
@@ -97,93 +147,60 @@ def sweep(
     """Rewrite all bodies of ``module``. ``before`` are generated code entries that come first,
     ``after()`` is asked at the end for those that come last. ``hints`` name original functions.
     """
-    data, base = module.data, module.code_base
+    data, base, bodies = module.data, module.code_base, module.bodies
     scan = tokenizer(frozenset().union(*(p.tokens for p in passes))).scan
     types, signatures = module.types, module.function_types
-    first = module.function_imports
-    bodies = module.bodies
-    head = b"".join(before)
-    code_end = bodies[-1][2] if bodies else base
-    out: list[bytes] = []
-    old, new = array("I", (0,)), array("I", (0,))
+    start = bodies[0][0] if bodies else base
+    end = bodies[-1][2] if bodies else base
+    writer = _Writer(data, base, start)
     hints: list[tuple[int, list[int]]] = []
-    # ``copied`` is the original position up to which everything is in ``out``, ``at`` the length
-    # of ``out`` without the count and the leading generated entries, which are added at the end.
-    copied = bodies[0][0] if bodies else base
-    origin = copied
-    at = 0
     step = max(1, len(bodies) // 64)
-    for number, (size_at, start, end) in enumerate(bodies):
+    for number, (size_at, body_start, body_end) in enumerate(bodies):
         if progress is not None and not number % step:
-            progress((size_at - base) / (code_end - base))
-        groups, code = read_locals(data, start, end)
-        function = first + number
+            progress((size_at - base) / (end - base))
+        groups, code = read_locals(data, body_start, body_end)
+        function = module.function_imports + number
         count = len(types[signatures[function]].params) + sum(n for n, _ in groups)
-        events = scan(data, code, end)
-        body = Body(data, function, function_name(function), code, end, events, count)
+        events = scan(data, code, body_end)
+        body = Body(data, function, function_name(function), code, body_end, events, count)
         edits: list[Edit] = []
         for one in passes:
             one.edit(body, edits)
         if not edits and not body.new_locals:
             continue
         edits.sort(key=_place)
-        locals_edit = b""
         if body.new_locals:
-            extra = b"".join(bytes((1, kind)) for kind in body.new_locals)
-            locals_edit = (
-                encode_unsigned(len(groups) + len(body.new_locals))
-                + _declared(data, start, code)
-                + extra
-            )
-            edits.insert(0, (start, code, locals_edit, -1))
-        size = end - start + sum(len(e[2]) - (e[1] - e[0]) for e in edits)
-        edits.insert(0, (size_at, start, encode_unsigned(size), -1))
-        unlikely: list[int] = []
-        body_at = 0
-        for from_, to, text, hint in edits:
-            if from_ > copied:
-                out.append(data[copied:from_])
-                at += from_ - copied
-            if hint >= 0:
-                unlikely.append(at + hint - body_at)
-            out.append(text)
-            old.append(from_ - base)
-            new.append(at)
-            at += len(text)
-            old.append(to - base)
-            new.append(at)
-            copied = to
-            if to == start and from_ == size_at:
-                body_at = at
+            declared = _with_locals(data, body_start, code, len(groups), body.new_locals)
+            edits.insert(0, (body_start, code, declared, -1))
+        size = body_end - body_start + sum(len(e[2]) - (e[1] - e[0]) for e in edits)
+        writer.replace(size_at, body_start, encode_unsigned(size))
+        new_start = writer.at
+        unlikely = []
+        for from_, to, text, branch in edits:
+            writer.replace(from_, to, text)
+            if branch >= 0:
+                unlikely.append(writer.at - len(text) + branch - new_start)
         if unlikely:
             hints.append((function, unlikely))
-    if code_end > copied:
-        out.append(data[copied:code_end])
-        at += code_end - copied
+    writer.copy(end)
     if progress is not None:
         progress(1.0)
     tail = after()
     count_field = encode_unsigned(len(before) + len(bodies) + len(tail))
-    lead = len(count_field) + len(head)
-    shift_from = origin - base
-    # Entry 0 stands for the count field; entry 1 (a point) for it and the leading entries; then
-    # the copied first body, then the cuts of the sweep, all moved by the lead.
-    offsets = OffsetMap(
-        array("I", (0, 0, shift_from)) + old[1:],
-        array("I", (0, 0, lead)) + array("I", [n + lead for n in new[1:]]),
-        lead,
-        lead + at,
-        code_end - base,
-    )
-    return SweepResult(b"".join((count_field, head, *out, *tail)), offsets, hints)
+    head = b"".join((count_field, *before))
+    offsets = writer.offsets(start, len(head), end - base)
+    return SweepResult(b"".join((head, writer.bodies(), *tail)), offsets, hints)
 
 
 def _place(edit: Edit) -> tuple[int, int]:
     return edit[0], edit[1]
 
 
-def _declared(data: bytes, start: int, code: int) -> bytes:
-    """The local declarations of a body without their count."""
-    while data[start] & 0x80:
+def _with_locals(
+    data: bytes, start: int, code: int, groups: int, new_locals: list[ValueType]
+) -> bytes:
+    """The local declarations of a body, which has ``groups`` of them, and the new ones."""
+    while data[start] & 0x80:  # step over the old count
         start += 1
-    return data[start + 1 : code]
+    extra = b"".join(bytes((1, kind)) for kind in new_locals)
+    return encode_unsigned(groups + len(new_locals)) + data[start + 1 : code] + extra
