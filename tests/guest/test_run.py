@@ -55,7 +55,7 @@ def test_boots_with_any_number_of_cpus(run, cpus, seed):
     assert re.search(rf"^{cpus}$", done.console, re.M)
 
 
-def test_piped_input_is_typed_and_its_end_is_control_d(run):
+def test_standard_input_is_typed_and_its_end_is_control_d(run):
     done = run(stdin=b"echo one-$((1+1))\nls /nonexistent\n")
     assert done.status == 0, done.messages
     assert "/nonexistent" in done.console

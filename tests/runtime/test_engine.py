@@ -246,8 +246,8 @@ def test_refusals_are_engine_errors(engine):
     with pytest.raises(EngineError):
         memory.grow(1)
     fiber = Fiber(engine)
+    module = engine.compile(wat2wasm('(module (import "a" "b" (func)))'))
     with pytest.raises(EngineError, match="unknown import"):
-        module = engine.compile(wat2wasm('(module (import "a" "b" (func)))'))
         fiber.instantiate(Linker(engine), module)
     assert module.imports() == [("a", "b")]
 

@@ -20,8 +20,8 @@ from wdbg.runtime.stop import FINDINGS, Stop, StopKind
 MAX_CPUS = 64
 MIN_MEMORY, MAX_MEMORY = 24, 4095
 """MiB; a wasm32 memory ends at 4 GiB."""
-LAST_LINES = 20
-"""Console lines shown again after a trap that came without a panic."""
+SCRIPT_LIMIT = 16 << 20
+"""Bytes of standard input that are typed to the guest, where that is no terminal."""
 
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_./,:;=+-]")
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this shell command in the guest, then power off")  # fmt: skip
     add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")
     add("--pace", choices=("virtual", "real"),
-        help="idle in no time, or as the clock on the wall (default: real on a terminal)")  # fmt: skip
+        help="idle in no time, or as the clock goes (default: real on a terminal)")  # fmt: skip
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
     add("--variant", choices=("tick", "plain"), default="tick", help=argparse.SUPPRESS)
@@ -101,10 +101,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _console(args: argparse.Namespace) -> Console:
-    terminal = os.isatty(0) and os.isatty(1)
-    if terminal and args.command is None:
+    if args.command is not None:
+        return StreamConsole(1)
+    if os.isatty(0) and os.isatty(1):
         return TerminalConsole(0, 1, real=args.pace != "virtual")
-    return StreamConsole(1, 0 if args.command is None else None)
+    return StreamConsole(1, _read_script())
+
+
+def _read_script() -> bytes:
+    """Standard input to its end: what will be typed."""
+    script = sys.stdin.buffer.read(SCRIPT_LIMIT + 1)
+    if len(script) > SCRIPT_LIMIT:
+        raise BadInput(f"standard input: a script of more than {SCRIPT_LIMIT} bytes")
+    return script
 
 
 def _handle_signals(machine: Machine, timeout: float | None) -> None:

@@ -74,18 +74,18 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 class StreamConsole:
-    """Output to a descriptor; input, if any, from a pipe or file, taken only when idle.
+    """Output to a descriptor; input, if any, from a script that is known from the start.
 
-    Reading at idle points alone makes a run with piped input repeatable: how fast the writer
-    writes has no influence.  End of file is typed to the guest as Ctrl-D, once.
+    The script is typed piece by piece whenever every CPU is idle, and ends with Ctrl-D: a run
+    depends on what was typed, never on when.
     """
 
     interactive = False
 
-    def __init__(self, out_fd: int | None, in_fd: int | None = None) -> None:
-        """`out_fd` None: output is dropped; `in_fd` None: no input ever."""
+    def __init__(self, out_fd: int | None, script: bytes | None = None) -> None:
+        """`out_fd` None: output is dropped; `script` None: no input, and no Ctrl-D."""
         self._out = out_fd
-        self._in = in_fd
+        self._keys = bytearray() if script is None else bytearray(script + CTRL_D)
 
     def write(self, data: bytes) -> None:
         """Pass on; a closed pipe is not the guest's fault and ends the output only."""
@@ -101,15 +101,10 @@ class StreamConsole:
         return b""
 
     def idle(self, wait_ns: int | None) -> tuple[bytes, int] | None:
-        """The next line's worth of input, with no virtual time gone; else the alarm."""
-        if self._in is not None:
-            ready, _, _ = select.select([self._in], [], [], IDLE_POLL_NS / 1e9)
-            if not ready:
-                return b"", 0
-            data = os.read(self._in, READ_SIZE)
-            if not data:
-                self._in = None
-                data = CTRL_D
+        """The next piece of the script, with no virtual time gone; else the alarm."""
+        if self._keys:
+            data = bytes(self._keys[:READ_SIZE])
+            del self._keys[:READ_SIZE]
             return data, 0
         return None if wait_ns is None else (b"", wait_ns)
 

@@ -156,7 +156,8 @@ class UserMode:
         handle = instance.export("__libc_handle_signal")
         tls_base = instance.export("__set_tls_base")
         if hooks is not None:
-            for slot, function in ((layout.HOOK_SIGNAL_HANDLER, handle), (layout.HOOK_SET_TLS, tls_base)):
+            signal_slot, tls_slot = layout.HOOK_SIGNAL_HANDLER, layout.HOOK_SET_TLS
+            for slot, function in ((signal_slot, handle), (tls_slot, tls_base)):
                 if function is not None:
                     hooks.set(fiber.store, slot, function)
         return UserSide(instance, pointer, tls_base, handle)
