@@ -143,7 +143,7 @@ class LinuxWasm:
         limit = OUR_COMMAND_LINE if irq is not None else UPSTREAM_COMMAND_LINE
         raw = text.encode()
         if len(raw) >= limit:
-            raise BadInput(f"the kernel's command line has {len(raw)} bytes of {limit - 1} possible")
+            raise BadInput(f"kernel command line: {len(raw)} bytes, {limit - 1} are possible")
         machine.memory.write(addresses["boot_command_line"] or 0, raw + b"\0")
         if initrd is not None:
             start = machine.memory.size()
