@@ -4,7 +4,7 @@ import pytest
 import wasmtime
 
 from symbols.wasm.module import Module
-from tests.instrument.harness import Box, Outcome, validate
+from tests.instrument.harness import Box, Outcome, outcome, validate
 from wdbg.errors import BadInput
 from wdbg.instrument import layout
 from wdbg.instrument.port import Port
@@ -278,6 +278,25 @@ def test_start_function_and_memory_initialisation_are_left_alone() -> None:
     kernel = box.kernel(text, PORT)
     assert not box.parks
     assert box.tick(kernel).value(box.store) == 0
+
+
+@pytest.mark.parametrize(
+    ("wait", "trap"),
+    [
+        ("(memory.atomic.wait32 (i32.const 0) (i32.const 1) (i64.const -1))", ""),
+        ("(memory.atomic.wait64 (i32.const 0) (i64.const 1) (i64.const -1))", ""),
+        ("(memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 9))", ""),
+        ("(memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))", "unreachable"),
+        ("(memory.atomic.wait64 (i32.const 0) (i64.const 0) (i64.const -1))", "unreachable"),
+    ],
+)
+def test_a_wait_that_nobody_could_end_traps_at_start(wait: str, trap: str) -> None:
+    box = Box()
+    text = f"(module {MEMORY} (func $begin (drop {wait})) (start $begin))"
+    done = outcome(lambda: box.kernel(text, PORT) and None)
+    assert trap in done.trap.lower()
+    assert bool(done.trap) == bool(trap)
+    assert not box.parks
 
 
 TAIL = f"""(module {MEMORY}

@@ -135,7 +135,15 @@ class Mailbox:
             + op("local.set", 0)
         )
 
-    def _wait(self, name: str, value: ValueType, number: int) -> int:
+    def wait_functions_at_start(self) -> dict[str, int]:
+        """The same for wait32 and wait64 while an instance is made: nothing can park there and
+        nobody could wake the waiter, so a wait without end traps, and one with a timeout times out."""
+        return {
+            "memory.atomic.wait32": self._wait("__wdbg_start_wait32", I32, None),
+            "memory.atomic.wait64": self._wait("__wdbg_start_wait64", I64, None),
+        }
+
+    def _wait(self, name: str, value: ValueType, number: int | None) -> int:
         # locals: 0 address, 1 expected, 2 timeout, 3 offset
         differs = (
             op("local.get", 0)
@@ -144,6 +152,11 @@ class Mailbox:
             + op(f"{value.text}.ne")
             + if_(i32_const(1) + op("return"))
         )
+        kind = (I32, value, I64, I32)
+        if number is None:
+            forever = op("local.get", 2) + i64_const(0) + op("i64.lt_s")
+            body = self._address(3) + differs + forever + if_(UNREACHABLE) + i32_const(2)
+            return self.add.function(name, kind, (I32,), body)
         body = (
             self._address(3)
             + differs
@@ -153,7 +166,7 @@ class Mailbox:
             + self.leave(number)
             + self._result(I32, layout.RESULT)
         )
-        return self.add.function(name, (I32, value, I64, I32), (I32,), body, export=True)
+        return self.add.function(name, kind, (I32,), body, export=True)
 
     def _notify(self) -> int:
         # locals: 0 address, 1 count, 2 offset

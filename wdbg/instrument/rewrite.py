@@ -103,7 +103,7 @@ def instrument_kernel(
     user_irq = exported_function(module, port.user_irq_entry, FuncType((I32,), ()))
     new = renumbering.function
     box.trap_function()
-    waits = box.wait_functions()
+    waits, initial_waits = box.wait_functions(), box.wait_functions_at_start()
     slow = box.kernel_slow("__wdbg_tick_slow", None if irq is None else new(irq))
     quiet = box.kernel_slow("__wdbg_tick_quiet", None)
     box.user_slow(None if user_irq is None else new(user_irq))
@@ -120,7 +120,7 @@ def instrument_kernel(
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
         passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected))
     if module.memories[0].shared:
-        passes.append(WaitPass(waits, frozenset(initial)))
+        passes.append(WaitPass(waits, frozenset(initial), initial_waits))
     if not renumbering.trivial:
         passes.append(RenumberPass(renumbering))
     swept = sweep(
@@ -196,7 +196,7 @@ def instrument_program(
             "memory.atomic.wait64": first + 2,
             "memory.atomic.notify": first + 3,
         }
-        passes.append(WaitPass(targets, frozenset()))
+        passes.append(WaitPass(targets))
     passes.append(RenumberPass(renumbering))
     swept = sweep(module, passes, (), lambda: add.bodies, lambda i: names.get(i, ""), progress)
     ours = write_name(layout.MODULE)

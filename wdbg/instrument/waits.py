@@ -18,21 +18,29 @@ class WaitPass:
 
     tokens = frozenset((Token.WAIT,))
 
-    def __init__(self, targets: dict[str, int], skipped: frozenset[int]) -> None:
-        """``targets`` maps instruction names to functions; ``skipped`` are original functions
-        that keep theirs, because they run while an instance is made."""
+    def __init__(
+        self,
+        targets: dict[str, int],
+        initial: frozenset[int] = frozenset(),
+        initial_targets: dict[str, int] | None = None,
+    ) -> None:
+        """``targets`` maps instruction names to functions. ``initial`` are original functions
+        that run while an instance is made: theirs become ``initial_targets``, what has none there
+        stays as it is."""
         self._targets = targets
-        self._skipped = skipped
+        self._initial = initial
+        self._initial_targets = initial_targets or {}
 
     def edit(self, body: Body, edits: list[Edit]) -> None:
         """See Pass."""
-        if body.function in self._skipped:
-            return
+        initial = body.function in self._initial
+        targets = self._initial_targets if initial else self._targets
         for token, start, end in body.events:
             if token is Token.WAIT:
                 instruction = decode_one(body.data, start, end)
                 _, memory, offset = instruction.operands
                 if memory or not isinstance(offset, int) or offset >> 32:
                     raise SymbolsError("atomic wait or notify on an unsupported memory", start)
-                call = op("call", self._targets[instruction.opcode.name])
-                edits.append((start, end, i32_const(offset) + call, -1))
+                target = targets.get(instruction.opcode.name)
+                if target is not None:
+                    edits.append((start, end, i32_const(offset) + op("call", target), -1))
