@@ -7,7 +7,7 @@ rewriter's tokenisers (wdbg.instrument.scan) are faster and ask it what is wrong
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symbols.errors import SymbolsError
 from symbols.wasm.leb import decode_s32, decode_s33, decode_s64, decode_u32, decode_u64
@@ -17,8 +17,7 @@ from symbols.wasm.types import VALUE_TYPES
 Immediate = int | bytes | tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One instruction at ``[start, end)``; ``operands`` are its immediates, in order.
 
     Integers for indices and constants, bytes for floats and vectors, a tuple for the labels of
@@ -187,19 +186,26 @@ _READERS: dict[Shape, _Reader] = {
 }
 
 
+_ENTRIES = {key: (opcode, _READERS[opcode.shape]) for key, opcode in OPCODES.items()}
+_ONE_BYTE = [_ENTRIES.get((0, code)) for code in range(256)]
+
+
 def decode_one(data: bytes, pos: int, end: int) -> Instruction:
     """The instruction at ``pos`` of ``data``; it must end at or before ``end``."""
     if pos >= end:
         raise SymbolsError("instruction expected", pos)
-    prefix, code, after = 0, data[pos], pos + 1
-    if code in PREFIXES:
+    code, after = data[pos], pos + 1
+    entry = _ONE_BYTE[code]
+    if entry is None:
         prefix = code
-        code, after = decode_u32(data, after, end)
-    opcode = OPCODES.get((prefix, code))
-    if opcode is None:
-        text = f"{prefix:02x} {code:#x}" if prefix else f"{code:#04x}"
-        raise SymbolsError(f"unknown opcode {text}", pos)
-    operands, after = _READERS[opcode.shape](data, after, end)
+        if prefix in PREFIXES:
+            code, after = decode_u32(data, after, end)
+            entry = _ENTRIES.get((prefix, code))
+        if entry is None:
+            text = f"{prefix:02x} {code:#x}" if prefix in PREFIXES else f"{code:#04x}"
+            raise SymbolsError(f"unknown opcode {text}", pos)
+    opcode, read = entry
+    operands, after = read(data, after, end)
     return Instruction(opcode, pos, after, operands)
 
 

@@ -136,8 +136,8 @@ class Mailbox:
         )
 
     def wait_functions_at_start(self) -> dict[str, int]:
-        """The same for wait32 and wait64 while an instance is made: nothing can park there and
-        nobody could wake the waiter, so a wait without end traps, and one with a timeout times out."""
+        """The same for wait32 and wait64 while an instance is made. Nothing can park there and
+        nobody could wake the waiter: a wait without end traps, one with a timeout times out."""
         return {
             "memory.atomic.wait32": self._wait("__wdbg_start_wait32", I32, None),
             "memory.atomic.wait64": self._wait("__wdbg_start_wait64", I64, None),
