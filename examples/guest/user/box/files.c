@@ -77,7 +77,13 @@ static int each_entry(const char *dir, int (*fn)(const char *path, const char *n
 	}
 	close(fd);
 	for (size_t at = 0; at < names.len; at += strlen(names.p + at) + 1) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names.p + at);
+		if (snprintf(path, sizeof(path), "%s/%s", dir, names.p + at) >= (int)sizeof(path) ||
+		    stack_is_low()) {
+			SET_ERRNO(ENAMETOOLONG);
+			warn(path);
+			status++;
+			continue;
+		}
 		status += fn(path, names.p + at, arg);
 	}
 	text_free(&names);
@@ -182,7 +188,11 @@ static int copy_entry(const char *path, const char *name, void *arg)
 	struct cp_options *o = arg;
 	char to[512];
 
-	snprintf(to, sizeof(to), "%s/%s", o->to, name);
+	if (snprintf(to, sizeof(to), "%s/%s", o->to, name) >= (int)sizeof(to)) {
+		SET_ERRNO(ENAMETOOLONG);
+		warn(to);
+		return 1;
+	}
 	return copy_path(path, to, o->recursive);
 }
 
@@ -247,10 +257,12 @@ static int each_destination(int argc, char **argv, int at, int option,
 		return 1;
 	}
 	for (; at < argc - 1; at++) {
-		if (to_directory)
-			snprintf(to, sizeof(to), "%s/%s", last, base_name(argv[at]));
-		else
-			snprintf(to, sizeof(to), "%s", last);
+		if (snprintf(to, sizeof(to), to_directory ? "%s/%s" : "%s", last,
+			     base_name(argv[at])) >= (int)sizeof(to)) {
+			SET_ERRNO(ENAMETOOLONG);
+			warn(to);
+			return 1;
+		}
 		status |= fn(argv[at], to, option);
 	}
 	return status;

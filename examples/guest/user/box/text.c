@@ -188,6 +188,8 @@ static int matches_element(const char *p, size_t n, char c)
 /* Basic regular expressions: . [...] ^ $ * and \ before them. */
 static int matches_here(const char *p, const char *s)
 {
+	if (stack_is_low())
+		return 0;
 	for (;;) {
 		size_t n;
 

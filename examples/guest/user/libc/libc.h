@@ -45,6 +45,13 @@ static void __nolibc_exit(int status) __attribute__((noreturn));
 void exit(int status) __attribute__((noreturn));
 void _exit(int status) __attribute__((noreturn));	/* no flush */
 
+/*
+ * The kernel gives a program 128 KiB of stack below its arguments, and there is
+ * no page that would stop it from growing into other memory: what recurses as
+ * deeply as its input says must ask first.  Not for threads and peers.
+ */
+int stack_is_low(void);
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define noinline	__attribute__((noinline))

@@ -5,6 +5,17 @@
 char **environ;
 const unsigned long *_auxv;
 
+#define STACK_SIZE	(128 * 1024)	/* WASM_USER_STACK of the kernel */
+#define STACK_RESERVE	(24 * 1024)
+
+static unsigned long stack_base;
+
+int stack_is_low(void)
+{
+	return stack_base - (unsigned long)__builtin_frame_address(0) >
+	       STACK_SIZE - STACK_RESERVE;
+}
+
 int main(int argc, char **argv);
 void __start_c(long *sp);
 void __clone_c(struct clone_frame *frame);
@@ -43,6 +54,7 @@ void __start_c(long *sp)
 	char **argv = (char **)(sp + 1);
 	char **p;
 
+	stack_base = (unsigned long)sp;
 	environ = argv + *sp + 1;
 	for (p = environ; *p; p++)
 		;

@@ -112,6 +112,10 @@ static int64_t unary(struct input *in)
 	int64_t v;
 	char *end;
 
+	if (stack_is_low()) {
+		in->error = 1;
+		return 0;
+	}
 	space(in);
 	switch (*in->p) {
 	case '!': in->p++; return !unary(in);
@@ -186,7 +190,13 @@ static int64_t binary(struct input *in, int lowest)
 
 static int64_t ternary(struct input *in)
 {
-	int64_t v = binary(in, 1), yes, no;
+	int64_t v, yes, no;
+
+	if (stack_is_low()) {
+		in->error = 1;
+		return 0;
+	}
+	v = binary(in, 1);
 
 	if (!take(in, "?"))
 		return v;

@@ -78,10 +78,6 @@ static int call_function(struct function *f, char **argv, int argc)
 		dprintf(2, "sh: %s: function without a body\n", f->name);
 		return 2;
 	}
-	if (sh.depth >= 64) {
-		dprintf(2, "sh: %s: nested too deeply\n", f->name);
-		return 2;
-	}
 	argv[0] = outer_argv[0];
 	sh.argv = argv;
 	sh.argc = argc - 1;
@@ -463,6 +459,13 @@ int run_node(struct node *n)
 
 	if (sh.interrupted)
 		return 130;
+	if (stack_is_low()) {
+		dprintf(2, "sh: nested too deeply\n");
+		if (!sh.interactive)
+			exit(2);
+		sh.interrupted = 1;
+		return 2;
+	}
 	if (sh.flow != FLOW_NONE)
 		return status;
 	switch (n->kind) {

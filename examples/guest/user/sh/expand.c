@@ -305,6 +305,11 @@ static void expand_part(struct expansion *x, const char *s, const char *end, int
 {
 	size_t n;
 
+	if (stack_is_low()) {
+		dprintf(2, "sh: nested too deeply\n");
+		sh.failed = 1;
+		return;
+	}
 	while (s < end) {
 		switch (*s) {
 		case '\\':

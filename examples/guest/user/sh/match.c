@@ -124,6 +124,8 @@ static int glob_at(const char *done, const char *rest, struct fields *out)
 	size_t len;
 	long n;
 
+	if (stack_is_low())
+		return 0;
 	while (*slash && *slash != '/')
 		slash += *slash == '\\' && slash[1] ? 2 : 1;
 	component = arena_strndup(out->arena, rest, slash - rest);

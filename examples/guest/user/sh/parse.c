@@ -40,26 +40,29 @@ static void unexpected(struct parser *p)
 /* After an opening bracket: to behind its closing partner. */
 static size_t skip_brackets(const char *s, const char *end, char open, char close)
 {
+	static int nesting;	/* of the brackets in brackets: they recurse */
 	const char *p = s;
 	int depth = 1;
-	size_t n;
+	size_t n = 0;
 
-	while (p < end) {
+	if (nesting >= MAX_DEPTH)
+		return 0;
+	nesting++;
+	while (p < end && depth) {
 		if (*p == '\\') {
 			p += 2;
 		} else if (*p == '\'' || *p == '"' || *p == '`' || *p == '$') {
 			n = skip_substitution(p, end);
 			if (!n)
-				return 0;
+				break;
 			p += n;
-		} else if (*p == open) {
-			depth++;
+		} else {
+			depth += *p == open ? 1 : *p == close ? -1 : 0;
 			p++;
-		} else if (*p++ == close && !--depth) {
-			return p - s;
 		}
 	}
-	return 0;
+	nesting--;
+	return depth || p > end ? 0 : p - s;
 }
 
 size_t skip_substitution(const char *s, const char *end)
@@ -338,7 +341,8 @@ static struct node *parse_function(struct parser *p, struct node *n)
 	body = parse_command(p);
 	if (p->result == PARSE_OK && body->kind != NODE_GROUP)
 		fail(p, PARSE_ERROR, "a function's body is { ...; }");
-	n->name2 = arena_strndup(p->arena, p->text + start, p->previous_end - start);
+	if (p->result == PARSE_OK)
+		n->name2 = arena_strndup(p->arena, p->text + start, p->previous_end - start);
 	return n;
 }
 
@@ -492,9 +496,11 @@ static struct node *parse_command(struct parser *p)
 		n->first = need_list(p);
 		if (p->token != T_CLOSE)
 			unexpected(p);
-		n->name = arena_strndup(p->arena, n->source + 1,
-					p->text + p->token_start - n->source - 1);
-		next_token(p);
+		if (p->result == PARSE_OK) {
+			n->name = arena_strndup(p->arena, n->source + 1,
+						p->text + p->token_start - n->source - 1);
+			next_token(p);
+		}
 	} else if (at_word(p, "{")) {
 		n = new_node(p, NODE_GROUP);
 		next_token(p);

@@ -39,10 +39,6 @@ int run_text(const char *text, size_t len)
 {
 	struct parser p;
 
-	if (sh.depth >= 64) {
-		warnx("nested too deeply");
-		return 2;
-	}
 	sh.depth++;
 	run_commands(text, len, &p);
 	sh.depth--;
