@@ -117,6 +117,7 @@ const calls = {
   wasm_driver_hvc_get() {
     return 0
   },
+  wasm_cpu_yield() {},
   wasm_console_winsize() {
     return 0
   },

@@ -54,8 +54,8 @@ PORT = Port(
     uninjected=frozenset(
         {
             "_start", "_start_secondary", "ret_from_fork", "wasm_task_ksp", "wasm_cpu_relax",
-            "wasm_irq_entry", "wasm_user_irq", "wasm_handle_irqs", "__wasm_init_memory",
-            "get_user_stack_pointer", "get_user_tls_base",
+            "wasm_irq_entry", "wasm_user_irq", "wasm_handle_irqs", "wasm_poll_irqs",
+            "__wasm_init_memory", "get_user_stack_pointer", "get_user_tls_base",
         }
     ),
 )  # fmt: skip

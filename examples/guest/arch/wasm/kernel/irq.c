@@ -86,19 +86,34 @@ void noinline wasm_handle_irqs(void)
 	} while (wasm_irq_pending());
 }
 
-void wasm_cpu_relax(void)
+void wasm_poll_irqs(void)
 {
 	barrier();
 	if (!wasm_irqs_off && wasm_irq_pending())
 		wasm_handle_irqs();
 }
 
+#define WASM_SPINS_PER_YIELD	64
+
+static DEFINE_PER_CPU(unsigned int, wasm_spins);
+
+/*
+ * A CPU that spins waits for something that another one has to do, and all may
+ * share one host thread: now and then let the others have their turn, instead
+ * of spinning for the rest of a time slice.
+ */
+void wasm_cpu_relax(void)
+{
+	wasm_poll_irqs();
+	if (!(raw_cpu_inc_return(wasm_spins) % WASM_SPINS_PER_YIELD))
+		wasm_cpu_yield();
+}
+
 /* For the host: kernel code has been interrupted between two ticks. */
 WASM_EXPORT(wasm_irq_entry) void wasm_irq_entry(void);
 void wasm_irq_entry(void)
 {
-	if (!wasm_irqs_off && wasm_irq_pending())
-		wasm_handle_irqs();
+	wasm_poll_irqs();
 }
 
 /* Interrupts are off and stay so; the host sets a pending bit to wake us. */

@@ -114,8 +114,9 @@ void __delay(unsigned long loops)
 {
 	u64 end = wasm_cpu_clock_get_monotonic() + loops;
 
+	/* Not cpu_relax(): what is waited for here is time alone. */
 	while (wasm_cpu_clock_get_monotonic() < end)
-		cpu_relax();
+		wasm_poll_irqs();
 }
 
 void __ndelay(unsigned long nsecs)

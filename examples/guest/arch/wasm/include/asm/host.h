@@ -40,6 +40,9 @@ u64 wasm_cpu_clock_get_monotonic(void) WASM_IMPORT(wasm_cpu_clock_get_monotonic)
 void wasm_timer_program(unsigned int cpu, u64 expiry)
 	WASM_IMPORT(wasm_timer_program);
 
+/* a spinning CPU gives the others their turn, where they share a host thread */
+void wasm_cpu_yield(void) WASM_IMPORT(wasm_cpu_yield);
+
 /* console: characters done, 0 for none; rows << 16 | columns, 0 for unknown */
 int wasm_driver_hvc_put(const char *buf, int count)
 	WASM_IMPORT(wasm_driver_hvc_put);

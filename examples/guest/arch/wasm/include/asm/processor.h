@@ -37,6 +37,7 @@ struct thread_struct {
 #define INIT_THREAD { }
 
 /* Spinning CPUs must still notice interrupts raised for them. */
+void wasm_poll_irqs(void);
 void wasm_cpu_relax(void);
 #define cpu_relax()	wasm_cpu_relax()
 
