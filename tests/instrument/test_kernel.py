@@ -3,6 +3,7 @@
 import pytest
 import wasmtime
 
+from symbols.errors import SymbolsError
 from symbols.wasm.module import Module
 from tests.instrument.harness import Box, Outcome, outcome, validate
 from wdbg.errors import BadInput
@@ -457,3 +458,25 @@ def test_rewriting_twice_is_refused_and_rewriting_is_reproducible() -> None:
     assert instrument_kernel(original, TICK, PORT).wasm == done.wasm
     with pytest.raises(BadInput, match="already"):
         instrument_kernel(done.wasm, TICK, PORT)
+
+
+def test_an_unknown_opcode_is_an_error_at_its_place() -> None:
+    text = f"(module {MEMORY} (func (nop) (i32.clz (i32.const 0)) drop))"
+    data = bytearray(wasmtime.wat2wasm(text))
+    place = data.index(b"\x67\x1a")
+    data[place] = 0xE0
+    with pytest.raises(SymbolsError, match="unknown opcode 0xe0") as caught:
+        instrument_kernel(bytes(data), TICK, PORT)
+    assert caught.value.offset == place
+
+
+def test_a_truncated_kernel_is_refused_or_still_a_module() -> None:
+    data = bytes(wasmtime.wat2wasm(TAIL))
+    for size in range(len(data)):
+        cut = data[:size]
+        try:
+            done = instrument_kernel(cut, TICK, PORT)
+        except (SymbolsError, BadInput):
+            continue
+        validate(done.wasm)
+        validate(cut)
