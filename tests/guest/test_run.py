@@ -101,6 +101,20 @@ def test_signals_end_it_cleanly(guest, number):
     assert b"Traceback" not in messages
 
 
+def test_the_guest_process_has_one_thread(guest):
+    """Forked copies lose all threads but one, so there must be no other (DESIGN D3)."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "wdbg", "run", "--exec", "echo ready; wild spin"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert any(line.strip() == b"ready" for line in child.stdout)
+        assert len(os.listdir(f"/proc/{child.pid}/task")) == 1
+    finally:
+        child.kill()
+        child.communicate()
+
+
 def test_memory_limit(run):
     small = run("--exec", "free", "--memory", 32)
     large = run("--exec", "free", "--memory", 256)
