@@ -218,3 +218,16 @@ def test_a_stopped_cpu_never_runs_again(boot, tape):
         (call $panic (i32.const 16384)))""").run()
     assert stop.kind is StopKind.PANIC
     assert len(tape.written) < 20_000, "one quantum at most; the wait lasts more than ten"
+
+
+def test_a_lone_cpu_that_spins_in_silence_has_halted(boot):
+    """Upstream powers off by stopping the other CPUs and looping for ever."""
+    stop = boot("""
+      (func (export "_start_secondary") (param i32)
+        (loop $idle (drop (memory.atomic.wait32 (i32.const 3008) (i32.const 0) (i64.const -1)))
+          (br $idle)))
+      (func (export "_start")
+        (call $start_cpu (i32.const 1) (i32.const 5000) (i32.const 60000))
+        (call $stop_cpu (i32.const 1))
+        (loop $again (br $again)))""").run()
+    assert stop.kind is StopKind.HALT

@@ -38,6 +38,9 @@ POLL_TICKS = 1 << 20
 INPUT_LIMIT = 4096
 """Console bytes held for the guest before more are taken from the host."""
 
+HALT_TICKS = 20_000_000
+"""Ticks without a host call after which a lone CPU that has stopped all others has halted."""
+
 WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT = 0, 1, 2
 """Results of memory.atomic.wait (threads proposal)."""
 
@@ -105,6 +108,7 @@ class Machine:
         self._end = self._quantum_end = 0
         self._resched = False
         self._dead: list[Task] = []
+        self._stopped_others: tuple[int, int] | None = None
         self._console_in = bytearray()
         self._window = (0, 0)
         self._resized = False
@@ -136,6 +140,8 @@ class Machine:
         if number in self.cpus:
             self.cpus[number].stop()
             self._online = [c for c in self._online if c.task]
+            if len(self._online) == 1:
+                self._stopped_others = (self.ticks, self.host_calls)
 
     def online(self) -> list[Cpu]:
         """CPUs that have a task, in order of their numbers."""
@@ -279,6 +285,8 @@ class Machine:
         """A scheduling point: raise what is due, then pick; None: nothing can run yet."""
         if self._resized:
             self._resize()
+        if self._stopped_others is not None:
+            self._look_for_halt(*self._stopped_others)
         alarm = self._alarms()
         ready = [c for c in self._online if c.ready]
         if not ready:
@@ -313,6 +321,13 @@ class Machine:
                 elif not following or deadline < following:
                     following = deadline
         return following
+
+    def _look_for_halt(self, tick: int, calls: int) -> None:
+        """machine_halt() of a port without a call for it: the last CPU spins, in silence."""
+        if self.host_calls != calls:
+            self._stopped_others = (self.ticks, self.host_calls)
+        elif self.ticks - tick > HALT_TICKS:
+            self.end(Stop(StopKind.HALT, "the last CPU spins and asks for nothing"))
 
     def _idle(self, alarm: int) -> None:
         """Every CPU waits: take input, or jump to the alarm, or find that nothing can come."""
