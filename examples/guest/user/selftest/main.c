@@ -121,6 +121,8 @@ int selftest_main(int argc, char **argv)
 			printf("%-18s %s\n", tests[i].name, tests[i].text);
 		return 0;
 	}
+	for (int i = 1; i < argc; i++)
+		find_test(argv[i]);
 	printf("TAP version 13\n1..%d\n", n);
 	for (int i = 0; i < n; i++) {
 		const struct test *t = argc > 1 ? find_test(argv[i + 1]) : &tests[i];

@@ -386,21 +386,23 @@ builtin find_builtin(const char *name)
 
 static int help_builtin(int argc, char **argv)
 {
-	int column;
+	int column = 0;
 
-	puts("Builtins of the shell:");
-#define SHOW(text, id)	put(" " text);
-	BUILTINS(SHOW)
-#undef SHOW
-	puts("\nPrograms:");
-	column = 0;
-#define SHOW(id, name)							\
+#define SHOW(name)							\
 	if ((column += sizeof(name)) > 76) {				\
 		putchar('\n');						\
 		column = sizeof(name);					\
 	}								\
 	put(" " name);
-	APPLETS(SHOW)
+#define SHOW_BUILTIN(name, id)	SHOW(name)
+#define SHOW_APPLET(id, name)	SHOW(name)
+	puts("Builtins of the shell:");
+	BUILTINS(SHOW_BUILTIN)
+	puts("\nPrograms:");
+	column = 0;
+	APPLETS(SHOW_APPLET)
+#undef SHOW_APPLET
+#undef SHOW_BUILTIN
 #undef SHOW
 	putchar('\n');
 	return 0;
