@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.minikernel import machine
-from wdbg.runtime.engine import watch_parks
+from wdbg.runtime.engine import unwatch_parks
 
 
 class Tape:
@@ -57,4 +57,4 @@ def boot_fixture(tmp_path: Path, tape: Tape):
         return machine(body, tmp_path / f"kernel{count}", options.pop("console", tape), **options)
 
     yield start
-    watch_parks((0,), frozenset(), None)
+    unwatch_parks()

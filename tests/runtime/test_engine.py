@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wdbg.runtime.engine import (
     SharedMemory,
     TrapKind,
     backtrace_at_park,
+    unwatch_parks,
     watch_parks,
 )
 
@@ -73,8 +75,6 @@ def test_fibers_interleave_over_one_memory(engine, parts):
     second.start(other.export("outer"), (2,))
     assert not first.poll()
     assert not second.poll()
-    import ctypes
-
     ctypes.memset(memory.address + 16, 1, 1)
     assert second.poll()
     assert first.poll()
@@ -127,12 +127,12 @@ def test_a_stack_can_be_read_while_the_fiber_parks(parts):
     _, _, _, fiber, instance = parts
     read = backtrace_at_park(instance.export("trap"))
     seen = []
-    watch_parks((5,), frozenset({5}), lambda caller: seen.append(read(caller)))
+    watch_parks(ctypes.c_int32(5), frozenset({5}), lambda caller: seen.append(read(caller)))
     try:
         fiber.start(instance.export("outer"), (5,))
         assert not fiber.poll()
     finally:
-        watch_parks((0,), frozenset(), None)
+        unwatch_parks()
     assert fiber.poll()
     assert fiber.result == 5
     assert [frame.function for frame in seen[0]] == [2, 3]
@@ -145,12 +145,12 @@ def test_an_observer_that_raises_does_not_break_the_run(parts, capfd):
     def broken(_caller):
         raise RuntimeError("seen")
 
-    watch_parks((5,), frozenset({5}), broken)
+    watch_parks(ctypes.c_int32(5), frozenset({5}), broken)
     try:
         fiber.start(instance.export("outer"), (5,))
         finish(fiber)
     finally:
-        watch_parks((0,), frozenset(), None)
+        unwatch_parks()
     assert fiber.result == 5
     assert "seen" in capfd.readouterr().err
 

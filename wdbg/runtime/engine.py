@@ -235,7 +235,7 @@ def _continuation(_env: Any) -> bool:
     return False
 
 
-_call_word: Any = (0,)
+_call_word = ctypes.c_int32(0)
 _watched: frozenset[int] = frozenset()
 _on_park: Callable[[Any], None] | None = None
 
@@ -245,7 +245,7 @@ def _park(
     _env: Any, caller: Any, _a: Any, _n: Any, _r: Any, _m: Any, _trap: Any, continuation: Any
 ) -> None:
     _ready[0] = False
-    if _call_word[0] in _watched:
+    if _call_word.value in _watched:
         _observe(caller)
     continuation[0].callback = _continuation
 
@@ -259,14 +259,19 @@ def _observe(caller: Any) -> None:
 
 
 def watch_parks(
-    call_word: Any, watched: frozenset[int], observer: Callable[[Any], None] | None
+    call_word: ctypes.c_int32, watched: frozenset[int], observer: Callable[[Any], None]
 ) -> None:
-    """Have `observer(caller)` called on the fiber's stack at a park whose `call_word[0]` is in
-    `watched`; None: no more.  It must not raise: an exception is printed and lost.
+    """Have `observer(caller)` called on the fiber's stack at a park whose `call_word` is one of
+    `watched`.  It must not raise: an exception is printed and lost.
     """
     global _call_word, _watched, _on_park
-    _call_word, _watched = call_word, watched if observer is not None else frozenset()
-    _on_park = observer
+    _call_word, _watched, _on_park = call_word, watched, observer
+
+
+def unwatch_parks() -> None:
+    """Undo `watch_parks`."""
+    global _watched, _on_park
+    _watched, _on_park = frozenset(), None
 
 
 _NO_FINALIZER = bindings._wasmtime_linker_define_async_func.argtypes[-1]()

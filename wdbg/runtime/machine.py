@@ -8,7 +8,6 @@ where `skipped` grows when every CPU is idle and the clock jumps to the next ala
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from wdbg.runtime.abi import Abi
 from wdbg.runtime.console import Console
 from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.engine import Engine, Linker, SharedMemory
+from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import Scheduler
@@ -78,14 +78,8 @@ class Machine:
         self.scheduler = scheduler
         self.console = console
         self.linker = Linker(engine)
-        self.debug = SharedMemory(engine, layout.PAGES, layout.PAGES)
-        words = layout.PAGES * 65536 // 8
-        self.slots32 = (ctypes.c_int32 * (words * 2)).from_address(self.debug.address)
-        """The debug memory as i32, index = byte offset / 4."""
-        self.slots64 = (ctypes.c_int64 * words).from_address(self.debug.address)
-        """The debug memory as i64, index = byte offset / 8."""
+        self.mailbox = Mailbox(engine, ns_per_tick)
         self.ns_per_tick = ns_per_tick
-        self.slots64[layout.NS_PER_TICK >> 3] = ns_per_tick
         self.ticks = 0
         """Ticks executed by all CPUs together."""
         self.skipped = 0
@@ -197,29 +191,8 @@ class Machine:
     def _set_end(self, end: int) -> None:
         """Have the guest park at tick `end`; its clock counts back from there."""
         self._end = end
-        self.slots32[layout.TICK >> 2] = end - self.ticks
-        self.slots64[layout.CLOCK_END >> 3] = self.skipped + end * self.ns_per_tick
-
-    def slots32_at(self, offset: int) -> ctypes.Array[ctypes.c_int32]:
-        """The i32 word of the debug memory at byte `offset`, as an array of one."""
-        return (ctypes.c_int32 * 1).from_address(self.debug.address + offset)
-
-    def argument(self, index: int) -> int:
-        """Argument of the host call at hand, as u32."""
-        return self.slots32[(layout.ARGS >> 2) + 2 * index] & 0xFFFFFFFF
-
-    def signed_argument(self, index: int) -> int:
-        """The same as i32."""
-        return self.slots32[(layout.ARGS >> 2) + 2 * index]
-
-    def set_argument(self, index: int, value: int) -> None:
-        """Pass a u32 to the wrapper of the host call at hand."""
-        signed = value - (1 << 32) if value >= 1 << 31 else value
-        self.slots32[(layout.ARGS >> 2) + 2 * index] = signed
-
-    def long_argument(self, index: int) -> int:
-        """The same as i64."""
-        return self.slots64[(layout.ARGS >> 3) + index]
+        self.mailbox.tick.value = end - self.ticks
+        self.mailbox.clock_end.value = self.skipped + end * self.ns_per_tick
 
     def window_size(self) -> tuple[int, int]:
         """(rows, columns) of the console that the guest may know; (0, 0): unknown."""
@@ -363,10 +336,8 @@ class Machine:
 
         `resumed`: the rest of a quantum that an observation cut: not a scheduling point.
         """
-        slots32, slots64 = self.slots32, self.slots64
-        tick_slot, call_slot, result_slot = (
-            layout.TICK >> 2, layout.CALL >> 2, layout.RESULT >> 3,
-        )  # fmt: skip
+        mailbox = self.mailbox
+        tick, call_word, result = mailbox.tick, mailbox.call, mailbox.result
         self._resched = False
         self._set_end(end)
         task = cpu.task
@@ -386,20 +357,20 @@ class Machine:
             answer = task.answer
             if answer is None:
                 answer = 1 if self.abi.interrupt_pending(cpu.number) else 0
-            slots64[result_slot] = answer
+            result.value = answer
             if task.fresh:
                 task.fresh = False
-                task.set_tick(slots32[tick_slot])
+                task.set_tick(tick.value)
             self.running = task
             if task.fiber.poll():
-                slots32[tick_slot] = left = task.get_tick()
+                tick.value = left = task.get_tick()
                 self.ticks = self._end - left
                 self.abi.returned(cpu, task)
                 if self.stop is not None:
                     break
                 continue
-            self.ticks = self._end - slots32[tick_slot]
-            call = slots32[call_slot]
+            self.ticks = self._end - tick.value
+            call = call_word.value
             if call >= layout.CALL_IMPORT:
                 self.host_calls += 1
                 try:
@@ -426,12 +397,12 @@ class Machine:
 
     def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
         """memory.atomic.wait32/64; True if the CPU went idle."""
-        address = self.argument(0)
-        timeout = self.long_argument(2)
+        address = self.mailbox.argument(0)
+        timeout = self.mailbox.long_argument(2)
         if call == layout.CALL_WAIT32:
-            same = self.memory.read_u32(address) == self.argument(1)
+            same = self.memory.read_u32(address) == self.mailbox.argument(1)
         else:
-            expected = self.long_argument(1).to_bytes(8, "little", signed=True)
+            expected = self.mailbox.long_argument(1).to_bytes(8, "little", signed=True)
             same = self.memory.read(address, 8) == expected
         if not same:
             task.answer = WAIT_NOT_EQUAL
@@ -444,7 +415,7 @@ class Machine:
 
     def _notify(self, task: Task) -> bool:
         """memory.atomic.notify; True if a CPU woke up, which is a scheduling point."""
-        woken = self.wake_waiters(self.argument(0), self.argument(1))
+        woken = self.wake_waiters(self.mailbox.argument(0), self.mailbox.argument(1))
         task.answer = woken
         return woken > 0
 

@@ -19,6 +19,7 @@ from wdbg.runtime.engine import (
     Fiber,
     RawFrame,
     backtrace_at_park,
+    unwatch_parks,
     watch_parks,
 )
 from wdbg.runtime.kernel import Kernel
@@ -109,7 +110,7 @@ class LinuxWasm:
         wanted = self.kernel.memory
         machine.linker.define_memory(first.store, wanted.module, wanted.name, machine.shared)
         machine.linker.define_memory(
-            first.store, layout.MODULE, layout.DEBUG_MEMORY, machine.debug
+            first.store, layout.MODULE, layout.DEBUG_MEMORY, machine.mailbox.memory
         )
         self._first = first
         watched = frozenset(
@@ -117,12 +118,11 @@ class LinuxWasm:
             for number, call in enumerate(self.kernel.code.facts.calls)
             if call.name in ("wasm_dump_stacktrace", "wasm_stack_save", "wasm_panic")
         )
-        call_word = machine.slots32_at(layout.CALL)
 
         def observe(caller: Any) -> None:
             self._raw_stack = self._walk(caller)
 
-        watch_parks(call_word, watched, observe)
+        watch_parks(machine.mailbox.call, watched, observe)
 
     def boot(self, command_line: str, initrd: bytes | None, cpus: int) -> None:
         """Command line, initrd and CPU 0, in the order that upstream's own host keeps."""
@@ -245,8 +245,8 @@ class LinuxWasm:
         """Stack of any parked task, running or asleep; read in a forked copy of the machine."""
 
         def trap_there() -> list[tuple[str, int, int, int, str]]:
-            self.machine.slots32[layout.TRAP >> 2] = 1
-            watch_parks((0,), frozenset(), None)
+            self.machine.mailbox.trap.value = 1
+            unwatch_parks()
             if not task.fiber.poll() or task.fiber.trap is None:
                 return []
             frames = original_frames(task.fiber.trap.frames, self.codes)
@@ -271,7 +271,7 @@ class LinuxWasm:
 
     def _wasm_create_and_run_task(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        prev, new, name, start, end, data, table = (machine.argument(i) for i in range(7))
+        prev, new, name, start, end, data, table = (machine.mailbox.argument(i) for i in range(7))
         child = self._new_task(new, machine.memory.read_string(name, 16))
         if start:
             child.image = self.user.image_at(start, end, data, table)
@@ -281,7 +281,7 @@ class LinuxWasm:
 
     def _wasm_serialize_tasks(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        prev, following = machine.argument(0), machine.argument(1)
+        prev, following = machine.mailbox.argument(0), machine.mailbox.argument(1)
         other = machine.tasks.get(following)
         if other is None:
             machine.end(Stop(StopKind.TRAP, f"switch to an unknown task {following:#x}"))
@@ -290,14 +290,14 @@ class LinuxWasm:
         machine.switch(cpu, other)
 
     def _wasm_release_task(self, cpu: Cpu, task: Task) -> None:
-        pointer = self.machine.argument(0)
+        pointer = self.machine.mailbox.argument(0)
         self._walkers.pop(pointer, None)
         self.machine.remove_task(pointer)
         task.answer = 0
 
     def _wasm_start_cpu(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        number, idle, stack = (machine.argument(i) for i in range(3))
+        number, idle, stack = (machine.mailbox.argument(i) for i in range(3))
         new = self._new_task(idle, f"swapper/{number}")
         new.phase = Phase.CPU
         machine.add_task(new)
@@ -307,11 +307,12 @@ class LinuxWasm:
 
     def _wasm_stop_cpu(self, cpu: Cpu, task: Task) -> None:
         task.answer = 0
-        self.machine.stop_cpu(self.machine.argument(0))
+        self.machine.stop_cpu(self.machine.mailbox.argument(0))
 
     def _wasm_timer_program(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        machine.set_timer(machine.cpu(machine.argument(0)), machine.long_argument(1))
+        number, expiry = machine.mailbox.argument(0), machine.mailbox.long_argument(1)
+        machine.set_timer(machine.cpu(number), expiry)
         task.answer = 0
 
     def _wasm_cpu_yield(self, cpu: Cpu, task: Task) -> None:
@@ -320,12 +321,12 @@ class LinuxWasm:
         self.machine.end_quantum()
 
     def _wasm_panic(self, cpu: Cpu, task: Task) -> None:
-        message = self.machine.memory.read_string(self.machine.argument(0))
+        message = self.machine.memory.read_string(self.machine.mailbox.argument(0))
         self.machine.end(Stop(StopKind.PANIC, message.strip(), self.stack()))
 
     def _wasm_machine_stop(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        how, text = machine.argument(0), machine.argument(1)
+        how, text = machine.mailbox.argument(0), machine.mailbox.argument(1)
         command = machine.memory.read_string(text) if text else ""
         code = None
         if command.startswith("exit=") and command[5:].isdigit():
@@ -334,13 +335,13 @@ class LinuxWasm:
 
     def _wasm_driver_hvc_put(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        address, count = machine.argument(0), machine.argument(1)
+        address, count = machine.mailbox.argument(0), machine.mailbox.argument(1)
         machine.console_output(machine.memory.read(address, count))
         task.answer = count
 
     def _wasm_driver_hvc_get(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        address, count = machine.argument(0), machine.argument(1)
+        address, count = machine.mailbox.argument(0), machine.mailbox.argument(1)
         machine.memory.check(address, count)
         data = machine.console_input(count)
         machine.memory.write(address, data)
@@ -352,28 +353,28 @@ class LinuxWasm:
 
     def _wasm_dump_stacktrace(self, cpu: Cpu, task: Task) -> None:
         frames = task.frames if task.phase is Phase.DYING and task.frames else self.stack()
-        self._put_text(self.machine.argument(0), self.machine.argument(1), frames)
+        self._put_text(self.machine.mailbox.argument(0), self.machine.mailbox.argument(1), frames)
         task.answer = 0
 
     def _wasm_dump_task(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        other = machine.tasks.get(machine.argument(0))
+        other = machine.tasks.get(machine.mailbox.argument(0))
         frames = self.backtrace(other) if other is not None else ()
-        self._put_text(machine.argument(1), machine.argument(2), frames)
+        self._put_text(machine.mailbox.argument(1), machine.mailbox.argument(2), frames)
         task.answer = int(bool(frames))
 
     def _wasm_stack_save(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        address, room = machine.argument(0), machine.argument(1)
+        address, room = machine.mailbox.argument(0), machine.mailbox.argument(1)
         offsets = [f.code_offset for f in self.stack() if not f.module][:room]
         raw = b"".join(offset.to_bytes(4, "little") for offset in offsets)
         machine.memory.write(address, raw)
         task.answer = len(offsets)
 
     def _wasm_load_executable(self, cpu: Cpu, task: Task) -> None:
-        start, end, data, table = (self.machine.argument(i) for i in range(4))
+        start, end, data, table = (self.machine.mailbox.argument(i) for i in range(4))
         task.image = self.user.load(start, end, data, table)
         task.answer = 0
 
     def _wasm_user_mode_tail(self, cpu: Cpu, task: Task) -> None:
-        self.user.tail(task, self.machine.signed_argument(0))
+        self.user.tail(task, self.machine.mailbox.signed_argument(0))

@@ -167,7 +167,7 @@ class UserMode:
     def tail(self, task: Task, flow: int) -> None:
         """Answer one flow; see the module."""
         machine = self._machine
-        pointer = machine.argument(ARG_USER_POINTER)
+        pointer = machine.mailbox.argument(ARG_USER_POINTER)
         if flow == FLOW_EXEC:
             self._start(task, False, pointer)
             return
@@ -197,6 +197,6 @@ class UserMode:
         """Ask the wrapper to set the thread's TLS base, if the program has one."""
         if user.set_tls_base is None:
             return 0
-        tls = self._machine.argument(ARG_USER_TLS)
-        self._machine.set_argument(ARG_NEW_TLS, tls)
+        tls = self._machine.mailbox.argument(ARG_USER_TLS)
+        self._machine.mailbox.set_argument(ARG_NEW_TLS, tls)
         return layout.TAIL_SET_TLS
