@@ -54,7 +54,8 @@ def test_archive(module):
     found = unpack(archive)
     assert list(found) == ["d", "d/file", "d/link", "console"]
     assert found["d"][0]["mode"] == 0o040755
-    assert found["d/file"][1] == b"odd" and found["d/link"][1] == b""
+    assert found["d/file"][1] == b"odd"
+    assert found["d/link"][1] == b""
     assert found["d/file"][0]["ino"] == found["d/link"][0]["ino"]
     assert found["d/link"][0]["nlink"] == 2
     console = found["console"][0]
