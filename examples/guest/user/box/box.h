@@ -40,6 +40,13 @@ long long seconds_ns(const char *s);
  */
 int each_file(int argc, char **argv, int first, int (*fn)(int fd, const char *name));
 
+/* Call fn(path of the entry, its name, arg) for all in a directory; the sum of its results. */
+int each_entry(const char *dir, int (*fn)(const char *path, const char *name, void *arg),
+	       void *arg);
+
+/* rm -rf */
+int remove_tree(const char *path);
+
 /* The whole file, NUL-terminated, in `t`; -1 and errno on failure. */
 int read_file(const char *path, struct text *t);
 

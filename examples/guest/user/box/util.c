@@ -116,3 +116,38 @@ int read_file(const char *path, struct text *t)
 	text_free(t);
 	return -1;
 }
+
+int each_entry(const char *dir, int (*fn)(const char *path, const char *name, void *arg),
+		      void *arg)
+{
+	struct text names = { 0 };
+	struct linux_dirent64 *d;
+	char buf[1024], path[512];
+	int fd = open(dir, O_RDONLY | O_DIRECTORY), n, status = 0;
+
+	if (fd < 0) {
+		warn(dir);
+		return 1;
+	}
+	/* All names first: fn may remove them. */
+	while ((n = getdents64(fd, (void *)buf, sizeof(buf))) > 0) {
+		for (int at = 0; at < n; at += d->d_reclen) {
+			d = (void *)(buf + at);
+			if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+				text_add(&names, d->d_name, strlen(d->d_name) + 1);
+		}
+	}
+	close(fd);
+	for (size_t at = 0; at < names.len; at += strlen(names.p + at) + 1) {
+		if (snprintf(path, sizeof(path), "%s/%s", dir, names.p + at) >= (int)sizeof(path) ||
+		    stack_is_low()) {
+			SET_ERRNO(ENAMETOOLONG);
+			warn(path);
+			status++;
+			continue;
+		}
+		status += fn(path, names.p + at, arg);
+	}
+	text_free(&names);
+	return status;
+}

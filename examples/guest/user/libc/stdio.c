@@ -70,14 +70,22 @@ int puts(const char *s)
 
 int printf(const char *fmt, ...)
 {
-	char buf[512];
-	va_list args;
+	char buf[256], *p = buf;
+	va_list args, again;
 	int n;
 
 	va_start(args, fmt);
+	va_copy(again, args);
 	n = vsnprintf(buf, sizeof(buf), fmt, args);
+	if (n >= (int)sizeof(buf)) {
+		p = heap_alloc(n + 1);
+		vsnprintf(p, n + 1, fmt, again);
+	}
+	va_end(again);
 	va_end(args);
-	put_bytes(buf, MIN((size_t)n, sizeof(buf) - 1));
+	put_bytes(p, n);
+	if (p != buf)
+		heap_free(p);
 	return n;
 }
 
@@ -90,8 +98,12 @@ int dprintf(int fd, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, args);
 	va_end(args);
+	if (n >= (int)sizeof(buf)) {
+		n = sizeof(buf) - 1;
+		buf[n - 1] = '\n';
+	}
 	flush();
-	write_all(fd, buf, MIN((size_t)n, sizeof(buf) - 1));
+	write_all(fd, buf, n);
 	return n;
 }
 

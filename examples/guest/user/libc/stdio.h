@@ -14,7 +14,7 @@
 #define __printf(f, a)	__attribute__((format(printf, f, a)))
 
 int printf(const char *fmt, ...) __printf(1, 2);
-int dprintf(int fd, const char *fmt, ...) __printf(2, 3);
+int dprintf(int fd, const char *fmt, ...) __printf(2, 3);	/* messages: up to 511 bytes */
 int snprintf(char *buf, size_t n, const char *fmt, ...) __printf(3, 4);
 int vsnprintf(char *buf, size_t n, const char *fmt, va_list args);
 int putchar(int c);

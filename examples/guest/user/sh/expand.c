@@ -373,7 +373,7 @@ static const char *expand_home(struct expansion *x, const char *word)
 	return word + 1;
 }
 
-static int is_plain(const char *s)
+int is_plain(const char *s)
 {
 	for (; *s; s++)
 		if (strchr("$`\\'\"*?[~", *s))

@@ -90,7 +90,7 @@ int redirect(struct redir *r, struct saved_fds *saved)
 	flush();
 	n = redirect_actions(r, actions, MAX_ACTIONS, &a);
 	status = n < 0 ? -1 : 0;
-	for (int i = 0; i < n && !status; i++) {
+	for (int i = 0; i < n && !status; i++, r = r->next) {
 		struct fd_action *act = &actions[i];
 
 		if (saved->n < (int)ARRAY_SIZE(saved->fd)) {
@@ -108,7 +108,7 @@ int redirect(struct redir *r, struct saved_fds *saved)
 				error_name(errno));
 			status = -1;
 		}
-		if (fd >= 0 && fd != act->fd && (act->kind == FD_OPEN || fd >= 3))
+		if (fd >= 0 && fd != act->fd && (act->kind == FD_OPEN || r->kind == REDIR_HERE))
 			close(fd);
 	}
 	arena_free(&a);

@@ -128,13 +128,14 @@ void expand_words(struct word *w, struct fields *out);
 char *expand_string(const char *word, struct arena *a);	/* one field, no globbing */
 char *expand_pattern(const char *word, struct arena *a);/* the same, for match() */
 char *expand_here(const char *text, struct arena *a);	/* a here-document's text */
+int is_plain(const char *word);				/* nothing to expand */
 int64_t arithmetic(const char *expression);		/* sets sh.failed on errors */
 int match(const char *pattern, const char *s);		/* 1: the whole of s matches */
 int has_magic(const char *pattern);
 char *unescape(char *pattern);				/* in place */
 int glob(const char *pattern, struct fields *out);	/* number of paths added */
 
-/* ---- execution (exec.c, redirect.c, subshell.c) */
+/* ---- execution (exec.c, simple.c, pipeline.c, redirect.c, subshell.c) */
 
 enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN };
 
@@ -143,6 +144,20 @@ int run_text(const char *text, size_t len);		/* eval, -c, functions in scripts *
 int run_input(int fd);					/* lines from a terminal or pipe */
 int run_file(const char *path);				/* -1 and errno: cannot be read */
 void check_errexit(int status);
+
+int run_simple(struct node *n);
+int run_pipe(struct node *n);
+int run_subshell(struct node *n);
+int run_background(struct node *n);
+void expand_assigns(struct word *w, struct fields *out);	/* "NAME=value" strings */
+/*
+ * Start a program with n_actions actions and those of its redirections, for which
+ * `actions` has room up to MAX_ACTIONS; its id, -1 after a message.
+ */
+int spawn_program(char **argv, struct fields *assigns, struct redir *redirs,
+		  struct fd_action *actions, int n_actions, struct spawn *how, struct arena *a);
+/* Pipes of here-documents are opened in the shell for the child. */
+void close_here_pipes(struct redir *r, struct fd_action *actions);
 
 struct saved_fds {
 	int n;
