@@ -50,14 +50,17 @@ export class Shared {
   /** Wait until task `pointer`, the caller's, is resumed; the previous task of that CPU. */
   sleep(pointer) {
     const slot = this.#slot(pointer)
-    Atomics.wait(this.wake, slot, 0)
-    if (Atomics.exchange(this.wake, slot, 0) === 2) throw RELEASED
+    let why
+    // A notify that comes late, after its token was taken without waiting, ends the next wait.
+    while ((why = Atomics.exchange(this.wake, slot, 0)) === 0) Atomics.wait(this.wake, slot, 0)
+    if (why === 2) throw RELEASED
     return this.wake[slot + 1]
   }
 
-  /** End the sleeping worker of a dead task. */
+  /** End the sleeping worker of a dead task; a task that has never run has none. */
   release(pointer) {
-    const slot = this.#slot(pointer)
+    const slot = Atomics.exchange(this.owners, (pointer >>> 0) / GRANULE, 0) * 2
+    if (slot === 0) return
     Atomics.store(this.wake, slot, 2)
     Atomics.notify(this.wake, slot)
   }
@@ -82,7 +85,7 @@ export class Shared {
   take() {
     const ticket = Atomics.add(this.jobs, 1, 1)
     const slot = 2 + (ticket % JOBS) * JOB_WORDS
-    Atomics.wait(this.jobs, slot, 0)
+    while (Atomics.load(this.jobs, slot) === 0) Atomics.wait(this.jobs, slot, 0)
     const job = Array.from(this.jobs.subarray(slot + 1, slot + JOB_WORDS))
     Atomics.store(this.jobs, slot, 0)
     return job
