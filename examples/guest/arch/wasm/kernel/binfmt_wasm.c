@@ -73,21 +73,18 @@ static int parse_dylink(const u8 *p, const u8 *end, struct dylink *dl)
 static unsigned long make_stack(struct linux_binprm *bprm, unsigned long sp)
 {
 	struct mm_struct *mm = current->mm;
-	unsigned long str = sp, rnd, *p;
-	u8 seed[16];
-	int i;
+	unsigned long str = sp, rnd = (sp & ~15UL) - 16, *p;
 	const unsigned long aux[] = {
 		AT_PAGESZ, PAGE_SIZE,
 		AT_SECURE, bprm->secureexec,
-		AT_RANDOM, sp = (sp & ~15UL) - sizeof(seed),
+		AT_RANDOM, rnd,
 		AT_NULL, 0,
 	};
+	int i;
 
-	rnd = sp;
-	get_random_bytes(seed, sizeof(seed));
-	memcpy((void *)rnd, seed, sizeof(seed));
-
-	sp -= ALIGN((bprm->argc + bprm->envc + 3) * sizeof(long) + sizeof(aux), 16);
+	get_random_bytes((void *)rnd, 16);
+	sp = rnd - ALIGN((bprm->argc + bprm->envc + 3) * sizeof(long) +
+			 sizeof(aux), 16);
 	p = (unsigned long *)sp;
 	*p++ = bprm->argc;
 	mm->arg_start = str;

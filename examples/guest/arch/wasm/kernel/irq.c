@@ -72,7 +72,7 @@ void wasm_do_irq(struct pt_regs *regs)
  * disable them: the host, which may interrupt anything that runs with
  * interrupts enabled, keeps ticks out of this function and its callers below.
  */
-void noinline wasm_handle_irqs(void)
+noinline void wasm_handle_irqs(void)
 {
 	struct pt_regs regs = { };
 

@@ -169,7 +169,7 @@ static int c_show(struct seq_file *m, void *v)
 	seq_puts(m, "flags\t\t: atomics bulk-memory\n");
 	seq_printf(m, "bogomips\t: %lu.%02lu\n", loops_per_jiffy / (500000 / HZ),
 		   loops_per_jiffy / (5000 / HZ) % 100);
-	seq_printf(m, "address sizes\t: 32 bits physical, 32 bits virtual\n\n");
+	seq_puts(m, "address sizes\t: 32 bits physical, 32 bits virtual\n\n");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  * trap in asm/host.h), bug, panic or warn.
  */
 #include <linux/bug.h>
+#include <linux/compiler.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
 #include <linux/panic.h>
@@ -53,7 +54,10 @@ static noinline void trap_stack(void)
 
 static noinline void trap_atomic(void)
 {
-	__atomic_fetch_add((int *)((char *)&zero + 1), 1, __ATOMIC_SEQ_CST);
+	int *p = (int *)((char *)&zero + 1);
+
+	OPTIMIZER_HIDE_VAR(p);
+	__atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
 }
 
 static noinline void trap_bug(void)

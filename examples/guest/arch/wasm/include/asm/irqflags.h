@@ -16,15 +16,13 @@
  * atomic instructions here: no other task, CPU or host thread ever looks at
  * it, only code called on top of this very stack does.
  */
-#define wasm_irqs_off \
-	(*(volatile unsigned long *)&((struct thread_info *)wasm_global_get(__wasm_current))->irqs_off)
+#define wasm_ti		((struct thread_info *)wasm_global_get(__wasm_current))
+#define wasm_irqs_off	(*(volatile unsigned long *)&wasm_ti->irqs_off)
 
 static __always_inline bool wasm_irq_pending(void)
 {
-	const struct thread_info *ti =
-		(struct thread_info *)wasm_global_get(__wasm_current);
-
-	return __atomic_load_n(&wasm_cpu_irq[ti->cpu].pending, __ATOMIC_RELAXED);
+	return __atomic_load_n(&wasm_cpu_irq[wasm_ti->cpu].pending,
+			       __ATOMIC_RELAXED);
 }
 
 static __always_inline unsigned long arch_local_save_flags(void)
