@@ -228,6 +228,8 @@ def run(mutations: int, first: int, files: list[Path]) -> collections.Counter[st
             raise
         finally:
             signal.alarm(0)
+        if not (seed + 1 - first) % 10_000:
+            print(f"fuzz: {seed + 1 - first} mutations", flush=True)
     return seen
 
 
