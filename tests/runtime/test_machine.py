@@ -231,3 +231,37 @@ def test_a_lone_cpu_that_spins_in_silence_has_halted(boot):
         (call $stop_cpu (i32.const 1))
         (loop $again (br $again)))""").run()
     assert stop.kind is StopKind.HALT
+
+
+def test_a_guest_with_too_many_tasks_ends(boot, monkeypatch):
+    monkeypatch.setattr("wdbg.runtime.machine.MAX_TASKS", 50)
+    machine = boot("""
+      (func (export "ret_from_fork") (param $prev i32) (param $new i32) (result i32)
+        (drop (call $create (local.get $new) (i32.add (local.get $new) (i32.const 64))
+          (i32.const 16384) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (i32.const 0))
+      (func (export "_start")
+        (drop (call $create (i32.const 4096) (i32.const 32768) (i32.const 16384)
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))""")
+    stop = machine.run()
+    assert stop.kind is StopKind.LIMIT
+    assert len(machine.tasks) <= 51
+
+
+def test_released_tasks_are_freed(boot):
+    """A task_struct's address is used again for the next task."""
+    machine = boot("""
+      (func (export "ret_from_fork") (param $prev i32) (param $new i32) (result i32)
+        (drop (call $switch (local.get $new) (i32.const 4096)))
+        (i32.const 0))
+      (func (export "_start") (local $n i32)
+        (loop $again
+          (drop (call $create (i32.const 4096) (i32.const 32768) (i32.const 16384)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+          (call $release (i32.const 32768))
+          (br_if $again
+            (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 300))))
+        (call $panic (i32.const 100)))""")
+    assert machine.run().kind is StopKind.PANIC
+    assert len(machine.tasks) == 1
+    assert machine.switches == 600

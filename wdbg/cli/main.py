@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -62,6 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if os.environ.get("WDBG_TRACEBACK"):
+            raise
+        text = f"internal error: {type(error).__name__}: {error}"
+        return report(WdbgError(text, "WDBG_TRACEBACK=1 shows where; please report it"))
 
 
 if __name__ == "__main__":

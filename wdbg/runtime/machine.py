@@ -18,7 +18,7 @@ from wdbg.instrument import layout
 from wdbg.runtime.abi import Abi
 from wdbg.runtime.console import Console
 from wdbg.runtime.cpu import Cpu
-from wdbg.runtime.engine import Engine, Linker, SharedMemory
+from wdbg.runtime.engine import Engine, EngineError, Linker, SharedMemory
 from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.runhash import RunHash
@@ -377,6 +377,8 @@ class Machine:
                     handlers[call - layout.CALL_IMPORT](cpu, task)
                 except GuestFault as fault:
                     self.end(Stop(StopKind.TRAP, f"bad argument of a host call: {fault}"))
+                except EngineError as error:
+                    self.end(Stop(StopKind.LIMIT, f"the host has no room for a task: {error}"))
                 if self.stop is not None or self._resched:
                     break
             elif call == layout.CALL_WAIT32 or call == layout.CALL_WAIT64:
