@@ -4,7 +4,8 @@
 
 The result is cached by a hash of all that goes into it, in
 ${XDG_CACHE_HOME:-~/.cache}/wdbg/guest/KEY/: vmlinux.wasm, initrd.cpio, config, debug/,
-build-info.json.  The same inputs give the same bytes on every machine.
+build-info.json.  `current/NAME` there is the newest build of each configuration.  The same inputs
+give the same bytes on every machine.
 
 Exit status: 0 built (or was built before), 1 a tool failed, 2 something is missing or wrong.
 """
@@ -251,6 +252,7 @@ def main() -> int:
             print(plan.root / plan.guest if args.print_dir else plan.guest)
             return 0
         place = Builder(plan, args.jobs, progress).guest()
+        cache.point_current(plan.root, plan.fragments, place)
         if args.out is not None:
             copy_out(place, args.out)
             place = args.out

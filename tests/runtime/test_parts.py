@@ -10,7 +10,7 @@ from wdbg.errors import BadInput
 from wdbg.runtime.backtrace import Frame, original_frames
 from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.engine import Engine, RawFrame, SharedMemory
-from wdbg.runtime.guest import configuration_name, default_guest, point_current
+from wdbg.runtime.guest import configuration_name, default_guest
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import DEFAULT_QUANTUM, RoundRobin, SeededRandom
@@ -102,15 +102,13 @@ def test_frames_of_unknown_modules_and_generated_code_are_left_out():
     assert str(Frame("g", 1, 2, 3, "prog")) == "g+0x2/0x3 [prog]"
 
 
-def test_the_current_guest_of_a_configuration(cache_home, tmp_path):
+def test_the_current_guest_of_a_configuration(cache_home):
     with pytest.raises(BadInput, match="has not been built") as caught:
         default_guest(["og"])
     assert caught.value.hint == "wdbg guest build --config og"
-    for build in ("one", "two"):
-        place = tmp_path / build
-        place.mkdir()
-        (place / "vmlinux.wasm").touch()
-        point_current(["og"], place)
-    assert default_guest(["og"]).kernel.resolve() == tmp_path / "two" / "vmlinux.wasm"
+    place = cache_home / "wdbg" / "guest" / "current" / "og"
+    place.mkdir(parents=True)
+    (place / "vmlinux.wasm").touch()
+    assert default_guest(["og"]).kernel == place / "vmlinux.wasm"
     assert configuration_name(["b", "a"]) == "a+b"
     assert configuration_name([]) == "default"

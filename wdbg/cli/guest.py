@@ -1,7 +1,7 @@
 """`wdbg guest build`: compile the example guest (Linux plus our arch/wasm) on this machine.
 
 The work is done by examples/guest/build.py, which is GPL-2.0 like the kernel and therefore a
-program of its own; this verb finds it, passes the flags on and remembers the result.
+program of its own; this verb finds it and passes the flags on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from wdbg.errors import BadInput, WdbgError
-from wdbg.runtime.guest import configuration_name, point_current
 
 BUILD_SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "guest" / "build.py"
 
@@ -32,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build, then make the result the current guest of its configuration."""
+    """Build, unless it is built; the script makes the result the current guest."""
     if not BUILD_SCRIPT.is_file():
         raise BadInput(
             "the guest's sources are not here", "run wdbg from a clone of its repository"
@@ -49,11 +48,4 @@ def run(args: argparse.Namespace) -> int:
         return status
     if status:
         raise WdbgError(f"the guest's build ended with status {status}")
-    asked = subprocess.run([*command, "--print-dir"], stdout=subprocess.PIPE, text=True, check=True)
-    place = Path(asked.stdout.strip())
-    try:
-        point_current(args.config, place)
-    except OSError as error:
-        raise BadInput(f"cannot remember the build: {error}") from None
-    print(f"guest ({configuration_name(args.config)}): {place / 'vmlinux.wasm'}")
     return 0

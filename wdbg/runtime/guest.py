@@ -1,12 +1,11 @@
 """Where the built example guests are.
 
-`wdbg guest build` keeps each build under the cache directory by a hash of its inputs, and points
-`current/NAME` at the newest of each configuration; NAME is "default" or the fragments' names.
+`wdbg guest build` keeps each build under the cache directory by a hash of its inputs, and links
+`current/NAME` to the newest of each configuration; NAME is "default" or the fragments' names.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +43,3 @@ def default_guest(fragments: Sequence[str] = ()) -> Guest:
             f"the example guest ({name}) has not been built", f"wdbg guest build{flags}"
         )
     return guest
-
-
-def point_current(fragments: Sequence[str], build: Path) -> None:
-    """Make `build` the current one of its configuration."""
-    link = guest_root() / "current" / configuration_name(fragments)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(build, target_is_directory=True)
-    temporary.replace(link)

@@ -2,6 +2,7 @@
 """The cache of builds: directories named by a hash of what went into them.
 
     ROOT/KEY/            vmlinux.wasm, initrd.cpio, config, debug/, build-info.json
+    ROOT/current/NAME    a link to the newest build of a configuration: what wdbg runs
     ROOT/kernel/KEY/     a kernel without user space, and the headers that user space needs
     ROOT/port/KEY/       kernel source with a version of arch/wasm: links to a tree, and a copy
     ROOT/tree/KEY/       unpacked and patched kernel source
@@ -123,3 +124,15 @@ def prune(root: Path, kind: str, keep: int) -> None:
             doomed.parent.mkdir(exist_ok=True)
             entry.rename(doomed)
             remove(doomed)
+
+
+def point_current(root: Path, fragments: Iterable[str], place: Path) -> None:
+    """Make `place` the current build of its configuration: "default", or the fragments' names
+    joined by "+"."""
+    name = "+".join(sorted(Path(fragment).stem for fragment in fragments)) or "default"
+    link = root / "current" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(place, target_is_directory=True)
+    temporary.replace(link)
