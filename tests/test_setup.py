@@ -48,7 +48,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path / "bin")
     made.add(*needs.BUILD_TOOLS)
     monkeypatch.setenv("PATH", str(made.folder))
-    monkeypatch.setattr(apt, "kernel_source_present", lambda: True)
+    monkeypatch.setattr(apt, "missing_files", list)
     return made
 
 
@@ -123,6 +123,13 @@ def test_no_network_is_said_in_one_line(
     with pytest.raises(SetupError, match=r"^no network: apt-get can't fetch clang-22 .*$") as error:
         install(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_files_are_probed_for(tmp_path: Path) -> None:
+    (tmp_path / "usr/src").mkdir(parents=True)
+    (tmp_path / "usr/src/linux-source-6.12.tar.xz").touch()
+    (missing,) = needs.missing_files(tmp_path)
+    assert missing == needs.Need("/usr/include/elf.h", ("libc6-dev",))
 
 
 def test_half_an_llvm_is_none(machine: Machine) -> None:

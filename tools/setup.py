@@ -2,7 +2,8 @@
 
     tools/python tools/setup.py [--dev] [--guest NAME ...]
 
-Exit status: 0 done, 2 something is missing that the user has to see to (one line says what).
+Exit status: 0 done, 2 something is missing that the user has to see to (one line says what),
+another one if a guest's build failed.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def main() -> int:
         apt.install_missing(progress, tests=arguments.dev)
         extras = frozenset({"dev"} if arguments.dev else ())
         python = environment.make_environment(progress, TREE, extras)
-        guest.build(progress, TREE, python, arguments.guest)
+        return guest.build(python, arguments.guest)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 2
@@ -38,7 +39,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nsetup: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provision.needs import (
-    KERNEL_SOURCE,
     LLVM_PACKAGES,
     OLDEST_LLVM,
     Need,
-    kernel_source_present,
     llvm_versions,
+    missing_files,
     missing_tools,
     newest_llvm_package,
 )
@@ -29,9 +28,7 @@ def install_missing(progress: Progress, tests: bool) -> None:
     Raises SetupError with the command to run where this user may not install packages.
     """
     path = os.environ.get("PATH", os.defpath)
-    needs = missing_tools(path, tests)
-    if not kernel_source_present():
-        needs.append(Need(f"/usr/src/{KERNEL_SOURCE}.tar.xz", (KERNEL_SOURCE,)))
+    needs = missing_tools(path, tests) + missing_files()
     if not _can_make_environment():
         needs.append(Need("ensurepip", ("python3-venv",)))
     llvm_missing = not llvm_versions(path)

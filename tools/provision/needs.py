@@ -13,7 +13,10 @@ from pathlib import Path
 OLDEST_LLVM = 18
 """The first LLVM whose clang and wasm-ld build the guest."""
 
-LLVM_TOOLS = ("clang", "ld.lld", "wasm-ld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip")
+LLVM_TOOLS = (
+    "clang", "ld.lld", "wasm-ld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-objdump",
+    "llvm-readelf", "llvm-strip",
+)  # fmt: skip
 """What the guest's build runs, with `-N` appended for the version."""
 
 LLVM_PACKAGES = ("clang", "lld", "llvm")
@@ -28,9 +31,13 @@ BUILD_TOOLS = {
     "bc": "bc",
     "patch": "patch",
     "xz": "xz-utils",
-    "tar": "tar",
+    "ld": "binutils",
+    "awk": "mawk",
 }
 """Tool of the kernel's build -> Debian's package."""
+
+BUILD_FILES = {"usr/include/elf.h": "libc6-dev"}
+"""File of the machine that programs of the kernel's build need -> Debian's package."""
 
 TEST_TOOLS = {"tmux": "tmux"}
 
@@ -68,11 +75,6 @@ def newest_llvm_package(names: Iterable[str]) -> int | None:
     return max((v for v, seen in versions.items() if seen == set(LLVM_PACKAGES)), default=None)
 
 
-def kernel_source_present(root: Path = Path("/")) -> bool:
-    """Whether the tarball of Debian's kernel source package is there."""
-    return any((root / "usr/src").glob(f"{KERNEL_SOURCE}.tar.*"))
-
-
 def missing_tools(path: str, tests: bool) -> list[Need]:
     """The needed tools that are not on `path`, LLVM left out (its package has a version)."""
     tools = BUILD_TOOLS | TEST_TOOLS if tests else BUILD_TOOLS
@@ -81,3 +83,15 @@ def missing_tools(path: str, tests: bool) -> list[Need]:
         for tool, package in tools.items()
         if shutil.which(tool, path=path) is None
     ]
+
+
+def missing_files(root: Path = Path("/")) -> list[Need]:
+    """The needed files that are not there: the kernel's source and the C library's headers."""
+    needs = [
+        Need(f"/{name}", (package,))
+        for name, package in BUILD_FILES.items()
+        if not (root / name).exists()
+    ]
+    if not any((root / "usr/src").glob(f"{KERNEL_SOURCE}.tar.*")):
+        needs.append(Need(f"/usr/src/{KERNEL_SOURCE}.tar.xz", (KERNEL_SOURCE,)))
+    return needs
