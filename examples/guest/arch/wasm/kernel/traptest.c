@@ -29,7 +29,7 @@ static noinline void trap_unreachable(void)
 
 static noinline void trap_divide(void)
 {
-	zero = 1 / zero;
+	zero = 100 / zero;	/* of 1 / x, no division would be left */
 }
 
 /* Table entry 0 is empty. */
