@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -240,9 +241,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def terminated(number: int, _frame: object) -> None:
+    """End like after Ctrl-C, so that no compiler goes on by itself."""
+    raise SystemExit(128 + number)
+
+
 def main() -> int:
     """Returns the exit status."""
     args = parse_arguments()
+    signal.signal(signal.SIGTERM, terminated)
     progress = Progress()
     try:
         if args.jobs < 1:
