@@ -16,5 +16,5 @@ def build(python: Path, names: Sequence[str]) -> int:
         command = [str(python.with_name("wdbg")), "guest", "build", *fragments]
         status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
         if status:
-            return status
+            return max(status, 1)  # one that a signal ended has a negative status
     return 0
