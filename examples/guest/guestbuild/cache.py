@@ -24,8 +24,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-ABANDONED = 24 * 3600
-"""Seconds after which nobody works on a build any more."""
+OLD_LOG = 7 * 24 * 3600
+"""Seconds for which the log of a failed build is kept."""
 
 KEY_LENGTH = 20
 """Hexadecimal digits of a key."""
@@ -102,11 +102,20 @@ def remove(path: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove what builds that were killed have left."""
+    """Remove what builds that were killed have left: directories whose lock nobody holds, old
+    logs."""
     for entry in (root / "work").glob("*"):
-        with contextlib.suppress(OSError):
-            if time.time() - entry.stat().st_mtime > ABANDONED:
-                remove(entry) if entry.is_dir() else entry.unlink()
+        name = entry.name.replace("objects-", "kernel-")
+        locks = [root / "locks" / lock for lock in (name, f"make-{name}")]
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            if not entry.is_dir():
+                if time.time() - entry.stat().st_mtime > OLD_LOG:
+                    entry.unlink()
+                continue
+            for path in locks:
+                if path.exists():
+                    fcntl.flock(held.enter_context(path.open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(entry)
 
 
 def prune(root: Path, kind: str, keep: int) -> None:
