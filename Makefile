@@ -31,7 +31,9 @@ bench:
 nightly:
 	$(SETUP) --dev --guest $(GUESTS)
 	@$(PYTHON3) -m tests.instrument.equivalence --modules 10000
-	@$(PYTHON3) -m tests.symbols.fuzz_container --mutations 100000
+	@$(PYTHON3) -m tests.symbols.fuzz_container --mutations 100000 "$$($(PYTHON3) -c \
+		'from wdbg.runtime.guest import default_guest; print(default_guest().kernel)')"
+	@WDBG_DETERMINISM_RUNS=100 $(PYTHON3) -m pytest tests/guest/test_determinism.py
 
 clean:
 	rm -rf .venv build bench/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
