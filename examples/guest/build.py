@@ -67,7 +67,8 @@ def make_plan(args: argparse.Namespace) -> Plan:
     settings = configuration.merged(CONFIGS, fragments)
     sha256 = source.tarball_key(tarball, root / "tarballs.json")
     tree = source.tree_key(sha256, PATCHES)
-    port = cache.key_of(tree, cache.files_key(ARCH))
+    # a changed fragment concerns only the kernels that it is part of
+    port = cache.key_of(tree, cache.files_key(ARCH, leave_out="configs"))
     script = (HERE / "guestbuild" / "kernel.py").read_bytes()
     kernel = cache.key_of(FORMAT, port, json.dumps(settings), llvm.version, script)
     guest = cache.key_of(kernel, cache.files_key(USER), Path(__file__).read_bytes())

@@ -46,17 +46,17 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()[:KEY_LENGTH]
 
 
-def files_key(root: Path, names: Iterable[str] = ("",)) -> str:
-    """A name for the contents of the files below `root`/name, caches of Python left out."""
+def files_key(root: Path, leave_out: str = "") -> str:
+    """A name for the files below `root`: their names, modes and contents.
+
+    Python's own caches do not count, nor does the directory `leave_out`.
+    """
     parts: list[bytes] = []
-    for name in names:
-        top = root / name
-        paths = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
-        for path in paths:
-            if "__pycache__" not in path.parts:
-                executable = b"x" if os.access(path, os.X_OK) else b"-"
-                relative = path.relative_to(root).as_posix().encode()
-                parts += [relative, executable, path.read_bytes()]
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        relative = path.relative_to(root)
+        if "__pycache__" not in relative.parts and relative.parts[0] != leave_out:
+            executable = b"x" if os.access(path, os.X_OK) else b"-"
+            parts += [relative.as_posix().encode(), executable, path.read_bytes()]
     return key_of(*parts)
 
 
