@@ -124,6 +124,7 @@ def test_files_that_cannot_be_read(wdbg, tmp_path):
     [
         (["--cpus", "0"], "--cpus"),
         (["--cpus", "65"], "--cpus"),
+        (["--cpus", "33"], "too many"),
         (["--memory", "1"], "--memory"),
         (["--memory", "5000"], "--memory"),
         (["--seed", "-1"], "--seed"),

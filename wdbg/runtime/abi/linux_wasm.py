@@ -39,8 +39,9 @@ IRQ_STRIDE = 64
 ENOSYS = -38
 LEAST_MEMORY = 16 << 20
 """The kernel does not start with less to grow into, bytes."""
-UPSTREAM_COMMAND_LINE = 512
-OUR_COMMAND_LINE = 4096
+UPSTREAM_COMMAND_LINE, UPSTREAM_CPUS = 512, 64
+OUR_COMMAND_LINE, OUR_CPUS = 4096, 32
+"""COMMAND_LINE_SIZE and NR_CPUS of the two kernels."""
 
 PORT = Port(
     name="linux-wasm",
@@ -141,6 +142,9 @@ class LinuxWasm:
         self._irq_words = (irq or 0) >> 2
         text = f"{'nr_cpus' if irq is not None else 'maxcpus'}={cpus} {command_line}".strip()
         limit = OUR_COMMAND_LINE if irq is not None else UPSTREAM_COMMAND_LINE
+        most = OUR_CPUS if irq is not None else UPSTREAM_CPUS
+        if cpus > most:
+            raise BadInput(f"{cpus} CPUs are too many for this kernel: it has room for {most}")
         raw = text.encode()
         if len(raw) >= limit:
             raise BadInput(f"kernel command line: {len(raw)} bytes, {limit - 1} are possible")
