@@ -2,7 +2,7 @@
 
 A tokeniser is a regular expression generated from the opcode table. One match skips a whole run
 of uninteresting instructions inside the regex engine and ends at an interesting one. Possessive
-quantifiers keep it linear. The few instructions whose length is no regular language (br_table,
+quantifiers keep that cheap. The few instructions whose length is no regular language (br_table,
 try_table) are always reported to the scanning loop, which steps over them.
 """
 
@@ -90,6 +90,13 @@ _IMMEDIATES = {
 }
 
 
+_RUN = b"*+" if re.compile(rb"(?:\x02[\x80-\xff]*[\x00-\x7f])*+\Z").match(b"\x02") is None else b"*"
+"""The quantifier of a run of instructions. Before 3.11.5 Python's regex engine does not go back to
+where it was when a possessive group fails halfway (CPython issue 106052), so that a truncated
+instruction would pass. A greedy run cannot match anything else, since no instruction is the prefix
+of another; it only takes longer."""
+
+
 def _byte_class(values: list[int]) -> bytes:
     return b"[" + b"".join(b"\\x%02x" % v for v in sorted(values)) + b"]"
 
@@ -140,8 +147,8 @@ class Tokenizer:
             groups.append(b"(" + b"|".join(_alternatives(opcodes)) + b")")
         self._labels = len(self._tokens)
         groups += [rb"(\x0e)", rb"(\x1f)"]
-        pattern = b"(?:" + b"|".join(_alternatives(boring)) + b")*+(?:" + b"|".join(groups)
-        self._match = re.compile(pattern + rb"|\Z)").match
+        run = b"(?:" + b"|".join(_alternatives(boring)) + b")" + _RUN
+        self._match = re.compile(run + b"(?:" + b"|".join(groups) + rb"|\Z)").match
 
     def scan(self, data: bytes, pos: int, end: int) -> list[Event]:
         """Interesting instructions of ``data[pos:end]`` in order."""
