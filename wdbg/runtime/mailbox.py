@@ -25,12 +25,13 @@ class Mailbox:
         ctypes.c_int64.from_address(base + layout.NS_PER_TICK).value = ns_per_tick
         arguments = base + layout.ARGS
         self._signed = (ctypes.c_int32 * (2 * layout.ARG_SLOTS)).from_address(arguments)
-        self._unsigned = (ctypes.c_uint32 * (2 * layout.ARG_SLOTS)).from_address(arguments)
+        self.words = (ctypes.c_uint32 * (2 * layout.ARG_SLOTS)).from_address(arguments)
+        """Argument i as u32 is word 2*i: the hot path of `argument`."""
         self._long = (ctypes.c_int64 * layout.ARG_SLOTS).from_address(arguments)
 
     def argument(self, index: int) -> int:
         """An argument of the host call at hand, as u32."""
-        return self._unsigned[2 * index]
+        return self.words[2 * index]
 
     def signed_argument(self, index: int) -> int:
         """The same as i32."""
@@ -42,4 +43,4 @@ class Mailbox:
 
     def set_argument(self, index: int, value: int) -> None:
         """Pass a u32 back to the wrapper of the host call at hand."""
-        self._unsigned[2 * index] = value
+        self.words[2 * index] = value

@@ -22,8 +22,7 @@ class RunHash:
     def event(self, tick: int, what: int, who: int) -> None:
         """A scheduling decision or switch: absolute tick, CPU number and kind, task pointer."""
         items = self._items
-        items.append(tick)
-        items.append(what << 32 | who)
+        items.extend((tick, what << 32 | who))
         if len(items) >= _FLUSH:
             self._flush()
 

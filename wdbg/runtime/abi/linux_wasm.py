@@ -285,12 +285,12 @@ class LinuxWasm:
 
     def _wasm_serialize_tasks(self, cpu: Cpu, task: Task) -> None:
         machine = self.machine
-        prev, following = machine.mailbox.argument(0), machine.mailbox.argument(1)
-        other = machine.tasks.get(following)
+        words = machine.mailbox.words  # every context switch comes here
+        other = machine.tasks.get(words[2])
         if other is None:
-            machine.end(Stop(StopKind.TRAP, f"switch to an unknown task {following:#x}"))
+            machine.end(Stop(StopKind.TRAP, f"switch to an unknown task {words[2]:#x}"))
             return
-        other.answer = prev
+        other.answer = words[0]
         machine.switch(cpu, other)
 
     def _wasm_release_task(self, cpu: Cpu, task: Task) -> None:
