@@ -23,6 +23,12 @@ WORKLOADS = {
 }
 """Kernel workloads of the example guest (examples/guest/user/work), a second or so each."""
 
+KERNEL_LOADS = {
+    "fschurn": WORKLOADS["fschurn"],
+    "kallsyms": "i=0; while [ $i -lt 100 ]; do cat /proc/kallsyms; i=$((i+1)); done",
+}
+"""Work that is done in the kernel: memory and file system, formatted output."""
+
 CROWD = (
     "crowd() { i=0; while [ $i -lt 24 ]; do sleep 1000 & i=$((i+1)); done; sleep 1000; }; "
     "for n in 1 2 3 4 5 6 7 8 9 10; do crowd & done; sleep 1; echo @end"
@@ -106,15 +112,23 @@ def rewrite_cost(rounds: int) -> Iterator[Row]:
 
 
 def switch_cost(rounds: int) -> Iterator[Row]:
-    """A context switch, all in: two tasks that wake each other through pipes, on one CPU."""
-    runs = interleaved({"pingpong": _measured_work(WORKLOADS["pingpong"])}, rounds)["pingpong"]
-    costs = []
-    for run in runs:
-        switches = run["end"].switches - run["boot"].switches
-        if switches < 50_000:
-            raise BenchError(f"pingpong made only {switches} context switches")
-        costs.append((run["end"].cpu - run["boot"].cpu) / switches * 1e6)
-    yield at_most("context switch, with the guest's system calls", "µs", spread(costs), 5.0)
+    """A context switch: the runtime's work alone, and with the guest's system calls around it."""
+    samples = interleaved(
+        {
+            "bare": lambda: float(cost_of([sys.executable, "-m", "bench.switch"])[1]),
+            "pingpong": lambda: _cost_a_switch(_measured_work(WORKLOADS["pingpong"])()),
+        },
+        rounds,
+    )
+    yield at_most("context switch", "µs", spread(samples["bare"]), 5.0)
+    yield Row("context switch with its system calls", "µs", spread(samples["pingpong"]))
+
+
+def _cost_a_switch(run: dict[str, Reading]) -> float:
+    switches = run["end"].switches - run["boot"].switches
+    if switches < 50_000:
+        raise BenchError(f"pingpong made only {switches} context switches")
+    return (run["end"].cpu - run["boot"].cpu) / switches * 1e6
 
 
 def task_memory(rounds: int) -> Iterator[Row]:
@@ -129,12 +143,13 @@ def task_memory(rounds: int) -> Iterator[Row]:
 
 def tick_rate(rounds: int) -> Iterator[Row]:
     """Ticks per second of CPU time under kernel load."""
-    runs = interleaved({"fschurn": _measured_work(WORKLOADS["fschurn"])}, rounds)["fschurn"]
-    rates = []
-    for run in runs:
-        ticks = run["end"].ticks - run["boot"].ticks
-        rates.append(ticks / (run["end"].cpu - run["boot"].cpu) / 1e6)
-    yield at_least("ticks on kernel load", "million/s", spread(rates), 300)
+    loads = {name: _measured_work(work) for name, work in KERNEL_LOADS.items()}
+    for name, runs in interleaved(loads, rounds).items():
+        rates = []
+        for run in runs:
+            ticks = run["end"].ticks - run["boot"].ticks
+            rates.append(ticks / (run["end"].cpu - run["boot"].cpu) / 1e6)
+        yield at_least(f"ticks, {name}", "million/s", spread(rates), 300)
 
 
 def v8_peer(rounds: int) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Run every check of `make test`: ruff, mypy, then pytest, whose summary comes last."""
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
         print(f"check: {name}", flush=True)
         start = time.monotonic()
         extra = arguments if name == "pytest" else []
+        if name == "pytest" and os.environ.get("CI"):
+            extra = ["--durations=10", *extra]
         status = subprocess.run(
             [sys.executable, "-m", *command, *extra], cwd=TREE, check=False
         ).returncode

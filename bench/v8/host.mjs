@@ -22,7 +22,7 @@ function options() {
       append: { type: 'string', default: '' },
       cpus: { type: 'string', default: '1' },
       memory: { type: 'string', default: '64' },
-      workers: { type: 'string', default: '64' },
+      workers: { type: 'string', default: '48' },
     },
   })
   if (positionals.length !== 1) {
