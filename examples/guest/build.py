@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -91,6 +92,11 @@ class Builder:
         if (place / "build-info.json").is_file():
             return place
         toolchain.check_tools()
+        if re.search(r"[\s:]", str(plan.root)):
+            raise BuildError(
+                f"{plan.root}: a kernel cannot be built below a directory with a space or a colon "
+                "in its name; set XDG_CACHE_HOME to another"
+            )
         cache.sweep(plan.root)
         with self._locked(plan.guest), self._using(plan.tree), self._using(plan.port):
             if not (place / "build-info.json").is_file():

@@ -214,6 +214,11 @@ class TestSource:
         assert "does not apply to this kernel source" in line
         assert self.left(script) == []
 
+    def test_a_space_in_the_name_of_the_cache(self, script: Script, source: Path) -> None:
+        script.cache = script.cache / "my cache"
+        assert "set XDG_CACHE_HOME" in script.refused("--kernel-source", source)
+        assert self.left(script) == []
+
     def test_a_cache_that_cannot_be_written(self, script: Script, source: Path) -> None:
         (script.cache / "wdbg").write_text("in the way")
         assert str(script.cache / "wdbg") in script.refused("--kernel-source", source)
