@@ -1,0 +1,1 @@
+"""Stops, breakpoints, watchpoints, stepping, frames and values; knows no packet."""

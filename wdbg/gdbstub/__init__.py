@@ -1,0 +1,1 @@
+"""The GDB remote serial protocol in two dialects, over `wdbg.debugger`."""
