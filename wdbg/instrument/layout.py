@@ -23,6 +23,12 @@ TICK_EXPORT = "__wdbg_tick"
 """Global: ticks left while the guest runs."""
 USER_TICK_EXPORT = "__wdbg_tick_user"
 HOOKS_EXPORT = "__wdbg_hooks"
+PROBE_EXPORT = "__wdbg_probe"
+"""(i32 address of the stop point's byte) -> i32: parks with CALL_PROBE."""
+WATCH_EXPORT = "__wdbg_watch"
+"""(i32 address, i32 length, i32 ACCESS bits) -> (): parks with CALL_WATCH."""
+PROGRAM_PROBES = "probes"
+"""Import of a program: immutable i32 global, address of its first stop point's byte."""
 TRAP_EXPORT = "__wdbg_trap"
 """() -> (): executes ``unreachable``."""
 WAIT32_EXPORT = "__wdbg_wait32"
@@ -34,11 +40,10 @@ START_EXPORT = "__wdbg_start"
 """() -> (): a program's start function, which is not run by instantiation."""
 EXPORT_PREFIX = "__wdbg_"
 
-MIN_PAGES = 1
-MAX_PAGES = 65536
-"""Limits that a rewritten module declares for the memory (64 KiB pages): the host may make it of
-any size, ``PAGES`` is enough for what is described here."""
+PAGE = 65536
 PAGES = 1
+"""Least size in 64 KiB pages: the words below. Modules import the memory with equal minimum and
+maximum (``Variant.debug_pages``), which makes the bound of an access a constant of the engine."""
 
 TICK = 0
 """i32: ticks left in the quantum. Valid while the guest is parked; the guest reads it again when
@@ -58,6 +63,26 @@ ARGS = 40
 result finds results 1, 2, ... in slots 0, 1, ... after the park."""
 ARG_SLOTS = 16
 
+UNWIND = 168
+"""i32: nonzero in a forked copy whose stacks are being read: a fiber that goes on hands over the
+frame it is in at each stop point after a call, and returns."""
+
+DUMP = 0x2000
+DUMP_SLOTS = 512
+"""Slots of 8 bytes: the locals of the stop point at hand, zero-extended, i32s first."""
+
+PROBES = 0x10000
+PROBES_END = 0x100_0000
+"""A byte for each stop point: nonzero = the guest parks there. The kernel's come first, programs'
+follow in the order of loading."""
+RING = PROBES_END
+RING_END = 0x200_0000
+"""Trace records."""
+WATCH_MAP = RING_END
+WATCH_GRANULE = 6
+WATCH_END = WATCH_MAP + (1 << 32 - WATCH_GRANULE)
+"""A byte for each 64 bytes of guest memory: nonzero = part of it is watched."""
+
 CALL_TICK = 1
 """The quantum is over, in kernel code. RESULT 1 = take an interrupt now."""
 CALL_TICK_USER = 2
@@ -69,6 +94,13 @@ CALL_NOTIFY = 4
 """memory.atomic.notify: slots are address and count; RESULT = number of waiters woken."""
 CALL_WAIT64 = 5
 """memory.atomic.wait64, as CALL_WAIT32."""
+CALL_PROBE = 6
+"""A stop point whose byte is set: slot 0 is the address of the byte, the locals are in DUMP.
+RESULT 1 = return at once, from this function and from all its callers (``UNWIND``)."""
+CALL_WATCH = 7
+"""An access that touches a watched granule, before it happens: slots are address, length and
+``ACCESS_*`` bits."""
+ACCESS_READ, ACCESS_WRITE = 1, 2
 CALL_IMPORT = 16
 """Plus i: the i-th imported function of the original module, functions only."""
 

@@ -40,13 +40,6 @@ from wdbg.instrument.waits import WaitPass
 I32, I64 = ValueType.I32, ValueType.I64
 _INIT_MEMORY = "__wasm_init_memory"
 """Copies passive data segments when an instance is made; waits and notifies only threads."""
-_DEBUG_MEMORY = (
-    write_name(layout.MODULE)
-    + write_name(layout.DEBUG_MEMORY)
-    + b"\x02\x03"
-    + encode_unsigned(layout.MIN_PAGES)
-    + encode_unsigned(layout.MAX_PAGES)
-)
 
 
 def instrument_kernel(
@@ -131,7 +124,7 @@ def instrument_kernel(
     )
     raw_imports = [park]
     raw_imports += [raw_import(data, e) for e in imports if e.kind is not Kind.FUNCTION]
-    raw_imports.append(_DEBUG_MEMORY)
+    raw_imports.append(_debug_memory(variant))
     wrapper_types = [module.function_types[i] for i in range(1, len(functions))]
     label = module_name(data)
     wasm, code_base = assemble(
@@ -153,6 +146,12 @@ def instrument_kernel(
         swept.offsets,
         function_table(module, names),
     )
+
+
+def _debug_memory(variant: Variant) -> bytes:
+    """The import of the debug memory."""
+    name = write_name(layout.MODULE) + write_name(layout.DEBUG_MEMORY)
+    return name + b"\x02\x03" + encode_unsigned(variant.debug_pages) * 2
 
 
 def instrument_program(

@@ -31,6 +31,10 @@ class Token(Enum):
     """global.get and global.set"""
     WAIT = "wait"
     """memory.atomic.wait32, wait64 and notify"""
+    ACCESS = "access"
+    """loads, stores and atomic accesses with a memory argument, those of WAIT left out"""
+    BULK = "bulk"
+    """memory.copy, memory.fill and memory.init"""
 
 
 Event = tuple[Token, int, int]
@@ -51,6 +55,15 @@ _NAMES = {
     "memory.atomic.wait32": Token.WAIT,
     "memory.atomic.wait64": Token.WAIT,
 }
+
+_NAMES.update(
+    {
+        opcode.name: Token.ACCESS
+        for opcode in OPCODES.values()
+        if opcode.shape in (Shape.MEMARG, Shape.MEMARG_LANE) and opcode.name not in _NAMES
+    }
+)
+_NAMES.update(dict.fromkeys(("memory.copy", "memory.fill", "memory.init"), Token.BULK))
 
 _LEB = rb"[\x80-\xff]*+[\x00-\x7f]"
 # Alignment exponent, then the memory index if bit 6 is set, then the offset.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+
+from wdbg.instrument import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +18,40 @@ class Variant:
 
     name: str
     ticks: bool
+    probes: bool = False
+    """Stop points that the host can arm, which hand over the locals that DWARF describes."""
+    watch: bool = False
+    """Checks of every access of the guest's memory against the watched ranges."""
 
     @property
     def key(self) -> str:
         """Identifies the variant in cache keys: all fields, not only the name."""
-        return f"{self.name}:ticks={int(self.ticks)}"
+        return self.to_json()
+
+    @property
+    def debug_pages(self) -> int:
+        """64 KiB pages of debug memory that its modules want."""
+        if self.watch:
+            return layout.WATCH_END // layout.PAGE
+        if self.probes:
+            return layout.PROBES_END // layout.PAGE
+        return layout.PAGES
+
+    def to_json(self) -> str:
+        """All fields in one line."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Variant:
+        """Inverse of ``to_json``."""
+        return cls(**json.loads(text))
 
 
 PLAIN = Variant("plain", ticks=False)
 """Mailbox only. The clock stands still and nothing is preempted: a baseline for benchmarks."""
 TICK = Variant("tick", ticks=True)
 """Ticks at function entries and loop headers: the normal variant."""
+DEBUG = Variant("debug", ticks=True, probes=True)
+"""With stop points: what a debugger drives."""
+WATCH = Variant("watch", ticks=True, probes=True, watch=True)
+"""With watchpoints as well."""

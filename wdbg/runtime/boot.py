@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wdbg.errors import BadInput
 from wdbg.instrument.cache import Cache
-from wdbg.instrument.variant import PLAIN, TICK
+from wdbg.instrument.variant import DEBUG, PLAIN, TICK, WATCH
 from wdbg.runtime.abi.linux_wasm import LEAST_MEMORY, LinuxWasm
 from wdbg.runtime.console import Console
 from wdbg.runtime.engine import PAGE, Engine, EngineError, SharedMemory
@@ -16,7 +16,7 @@ from wdbg.runtime.machine import NS_PER_TICK, Machine
 from wdbg.runtime.program import Programs
 from wdbg.runtime.scheduler import RoundRobin, Scheduler, SeededRandom
 
-VARIANTS = {"tick": TICK, "plain": PLAIN}
+VARIANTS = {v.name: v for v in (TICK, PLAIN, DEBUG, WATCH)}
 """Instrumentation variants by name; "plain" has no ticks: only for benchmarks (DESIGN D7a)."""
 
 MOST_PAGES = 65535
@@ -92,6 +92,7 @@ def boot(options: BootOptions, console: Console) -> Machine:
     machine = Machine(
         engine, abi, memory, limit * PAGE, make_scheduler(options), console,
         ns_per_tick=0 if options.frozen_clock else NS_PER_TICK,
+        debug_pages=variant.debug_pages,
     )  # fmt: skip
     abi.boot(options.command_line, initrd, options.cpus)
     return machine

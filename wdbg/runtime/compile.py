@@ -15,7 +15,7 @@ from pathlib import Path
 from symbols.errors import SymbolsError
 from wdbg.errors import BadInput, WdbgError
 from wdbg.instrument.rewrite import instrument_kernel
-from wdbg.instrument.variant import PLAIN, TICK
+from wdbg.instrument.variant import Variant
 from wdbg.runtime.abi.linux_wasm import PORT
 from wdbg.runtime.code import store_code
 from wdbg.runtime.engine import Engine, EngineError, Module
@@ -52,7 +52,7 @@ def _compile(wasm: bytes) -> Module:
         reporter.join()
 
 
-def make(path: Path, variant: str, directory: Path) -> None:
+def make(path: Path, variant: Variant, directory: Path) -> None:
     """Rewrite and compile the kernel at `path` into `directory`."""
     data = read_module(path)
 
@@ -60,7 +60,7 @@ def make(path: Path, variant: str, directory: Path) -> None:
         _tell(step="rewriting", fraction=REWRITE_SHARE * fraction)
 
     try:
-        done = instrument_kernel(data, {"tick": TICK, "plain": PLAIN}[variant], PORT, progress)
+        done = instrument_kernel(data, variant, PORT, progress)
         store_code(directory, _compile(done.wasm), done)
     except SymbolsError as error:
         raise BadInput(f"{path}: {error}", "is it a kernel? wdbg doctor KERNEL tells") from None
@@ -73,7 +73,7 @@ def make(path: Path, variant: str, directory: Path) -> None:
 def main() -> int:
     """Run; errors go to standard output as JSON."""
     try:
-        make(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+        make(Path(sys.argv[1]), Variant.from_json(sys.argv[2]), Path(sys.argv[3]))
     except WdbgError as error:
         _tell(error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status

@@ -69,7 +69,7 @@ def _compile_apart(path: Path, variant: Variant, directory: Path) -> None:
     from wdbg.runtime.progress import ProgressBar
 
     command = [
-        sys.executable, "-m", "wdbg.runtime.compile", str(path), variant.name, str(directory)
+        sys.executable, "-m", "wdbg.runtime.compile", str(path), variant.to_json(), str(directory)
     ]  # fmt: skip
     bar = ProgressBar(f"preparing {path.name}", SHOW_PROGRESS_AFTER)
     started = time.monotonic()

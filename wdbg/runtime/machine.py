@@ -70,6 +70,7 @@ class Machine:
         console: Console,
         *,
         ns_per_tick: int = NS_PER_TICK,
+        debug_pages: int = layout.PAGES,
     ) -> None:
         self.engine = engine
         self.abi = abi
@@ -78,7 +79,7 @@ class Machine:
         self.scheduler = scheduler
         self.console = console
         self.linker = Linker(engine)
-        self.mailbox = Mailbox(engine, ns_per_tick)
+        self.mailbox = Mailbox(engine, ns_per_tick, debug_pages)
         self.ns_per_tick = ns_per_tick
         self.ticks = 0
         """Ticks executed by all CPUs together."""

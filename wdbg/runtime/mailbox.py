@@ -14,13 +14,15 @@ from wdbg.runtime.engine import Engine, SharedMemory
 class Mailbox:
     """One for a machine.  The words are ctypes objects over the memory: read and set `.value`."""
 
-    def __init__(self, engine: Engine, ns_per_tick: int) -> None:
-        self.memory = SharedMemory(engine, layout.PAGES, layout.PAGES)
+    def __init__(self, engine: Engine, ns_per_tick: int, pages: int = layout.PAGES) -> None:
+        """`pages`: `Variant.debug_pages` of the modules that will run."""
+        self.memory = SharedMemory(engine, pages, pages)
         base = self.memory.address
         self.tick = ctypes.c_int32.from_address(base + layout.TICK)
         self.call = ctypes.c_int32.from_address(base + layout.CALL)
         self.result = ctypes.c_int64.from_address(base + layout.RESULT)
         self.trap = ctypes.c_int32.from_address(base + layout.TRAP)
+        self.unwind = ctypes.c_int32.from_address(base + layout.UNWIND)
         self.clock_end = ctypes.c_int64.from_address(base + layout.CLOCK_END)
         ctypes.c_int64.from_address(base + layout.NS_PER_TICK).value = ns_per_tick
         arguments = base + layout.ARGS
