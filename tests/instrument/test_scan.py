@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ KINDS = {
     Token.REF_FUNC: {"ref.func"},
     Token.GLOBAL: {"global.get", "global.set"},
     Token.WAIT: {"memory.atomic.notify", "memory.atomic.wait32", "memory.atomic.wait64"},
+    Token.ACCESS: {
+        op.name
+        for op in OPCODES.values()
+        if re.match(r"[ifv]\d+\.(atomic\.)?(load|store|rmw)", op.name)
+    },
+    Token.BULK: {"memory.copy", "memory.fill", "memory.init"},
 }  # fmt: skip
 SETS = [frozenset(s) for n in (0, 1, 2, len(Token)) for s in itertools.combinations(list(Token), n)]
 
