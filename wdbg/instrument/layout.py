@@ -67,6 +67,12 @@ UNWIND = 168
 """i32: nonzero in a forked copy whose stacks are being read: a fiber that goes on hands over the
 frame it is in at each stop point after a call, and returns."""
 
+RING_HEAD = 0x1000
+"""u32: bytes of the ring that hold records (docs/tracing.md)."""
+CALL_SITE = 0x1004
+"""u32: original code offset of the last call of a function whose entry is recorded with its call
+site, 0 once it has been recorded."""
+
 DUMP = 0x2000
 DUMP_SLOTS = 512
 """Slots of 8 bytes: the locals of the stop point at hand, zero-extended, i32s first."""
@@ -78,6 +84,10 @@ follow in the order of loading."""
 RING = PROBES_END
 RING_END = 0x200_0000
 """Trace records."""
+RING_SIZE = 0x4_0000
+RING_ROOM = 0x400
+"""Bytes of the ring that are used, and those at its end that are left for the host's records: it
+parks at ``RING_SIZE - RING_ROOM``. Small enough to stay in a second-level cache."""
 WATCH_MAP = RING_END
 WATCH_GRANULE = 6
 WATCH_END = WATCH_MAP + (1 << 32 - WATCH_GRANULE)
@@ -101,6 +111,8 @@ CALL_WATCH = 7
 """An access that touches a watched granule, before it happens: slots are address, length and
 ``ACCESS_*`` bits."""
 ACCESS_READ, ACCESS_WRITE = 1, 2
+CALL_RING = 8
+"""The ring of trace records is full: the host empties it."""
 CALL_IMPORT = 16
 """Plus i: the i-th imported function of the original module, functions only."""
 

@@ -35,6 +35,7 @@ class Token(Enum):
     """loads, stores and atomic accesses with a memory argument, those of WAIT left out"""
     BULK = "bulk"
     """memory.copy, memory.fill and memory.init"""
+    RETURN = "return"
 
 
 Event = tuple[Token, int, int]
@@ -42,6 +43,7 @@ Event = tuple[Token, int, int]
 
 _NAMES = {
     "loop": Token.LOOP,
+    "return": Token.RETURN,
     "call": Token.CALL,
     "return_call": Token.CALL,
     "call_indirect": Token.INDIRECT,
