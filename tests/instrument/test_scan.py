@@ -30,6 +30,7 @@ KINDS = {
         if re.match(r"[ifv]\d+\.(atomic\.)?(load|store|rmw)", op.name)
     },
     Token.BULK: {"memory.copy", "memory.fill", "memory.init"},
+    Token.RETURN: {"return"},
 }  # fmt: skip
 SETS = [frozenset(s) for n in (0, 1, 2, len(Token)) for s in itertools.combinations(list(Token), n)]
 
