@@ -1,0 +1,181 @@
+"""The recorder's side of the pipe to the process that writes a trace file (`record`).
+
+The process that runs the guest has no thread and no numpy, so it hands over ring contents as they
+are. Frames of the pipe: u32 type, u32 length, payload. A full pipe makes the guest's process wait;
+that the guest cannot see.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import struct
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wdbg.errors import WdbgError
+
+FRAME = struct.Struct("<II")
+MAX_FRAME = 64 << 20
+"""Bytes of the longest payload."""
+
+
+class FrameType(enum.IntEnum):
+    """What a frame of the pipe carries."""
+
+    HEADER = 1
+    """JSON: `TraceHeader`; the first frame."""
+    RAW = 2
+    """Ring records, whole ones (see `ring`)."""
+    TASK = 3
+    """JSON: `TaskRow`."""
+    CLASSES = 4
+    """JSON: list of `LockClassRow`."""
+    STRING = 5
+    """u32 number, then UTF-8 text."""
+    TRIGGER = 6
+    """UTF-8 reason: what a flight recorder holds is written now."""
+    END = 7
+    """JSON object: facts about the end, stored as they are (`run_hash`, `status` ...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """What is known when recording starts."""
+
+    kernel_hash: str
+    """BLAKE2b or SHA-256 of the original module, hexadecimal."""
+    kernel: str
+    """Its file name."""
+    seed: int
+    cpus: int
+    ns_per_tick: int
+    """Virtual nanoseconds of a tick."""
+    command_line: str
+    """The guest's."""
+    events: str
+    """The recorded groups, as given to --events."""
+    banner: str = ""
+    """"Linux version ...", if known."""
+    functions: str = ""
+    """Path of a JSON file: a list of `FunctionRow` as objects; "" without a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRow:
+    """A function, as JSON in the file that the header names. `number` is what CALL records hold;
+    numbers need not be dense, functions that are never recorded may be in the table too."""
+
+    number: int
+    name: str
+    file: str
+    """Source file as in DWARF, "" if not known."""
+    line: int
+    start: int
+    """Position of its first byte (see `Meaning.POSITION`)."""
+    size: int
+    """Bytes of code."""
+    pointer: int = 0
+    """Its index in the wasm table (what a C function pointer to it holds); 0 = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task's identity from a tick on. Tasks are known by the guest address of their task_struct
+    here; the writer numbers them, and gives an address a new number when a SCHED_FORK record has it
+    as `target`, or when a row says another pid."""
+
+    tick: int
+    address: int
+    pid: int
+    """0 for idle tasks."""
+    tgid: int
+    comm: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockClassRow:
+    """A lock class. `number` (not 0, below 2^31) is what LOCK records hold as `lock_class`."""
+
+    number: int
+    name: str
+    key: int
+    """Guest address of the lock_class_key, 0 if not known."""
+    kind: int
+    """`LockKind`."""
+
+
+class Feed:
+    """A trace file being written by a process of its own. Close it, or the file has no index."""
+
+    def __init__(self, path: Path, header: TraceHeader, ring: int = 0) -> None:
+        """`ring`: bytes that a flight recorder keeps, 0 = everything goes to the file."""
+        command = [sys.executable, "-m", "wdbg.trace.record", str(path)]
+        if ring:
+            command += ["--ring", str(ring)]
+        # A session of its own: Ctrl-C in the terminal ends the guest, the writer then sees EOF.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin
+        self._path = path
+        self._strings: dict[str, int] = {}
+        self._closed = False
+        self._json(FrameType.HEADER, asdict(header))
+
+    def raw(self, records: bytes | bytearray | memoryview) -> None:
+        """Ring contents: whole records."""
+        self._frame(FrameType.RAW, records)
+
+    def task(self, row: TaskRow) -> None:
+        """A task is new, or is called otherwise from now on. Counts before records not yet fed."""
+        self._json(FrameType.TASK, asdict(row))
+
+    def classes(self, rows: list[LockClassRow]) -> None:
+        """Lock classes, at the latest before `close`."""
+        self._json(FrameType.CLASSES, [asdict(row) for row in rows])
+
+    def string(self, text: str) -> int:
+        """The number of a text, for fields that hold strings; 0 is the empty one."""
+        if not text:
+            return 0
+        number = self._strings.get(text)
+        if number is None:
+            number = len(self._strings) + 1
+            self._strings[text] = number
+            self._frame(FrameType.STRING, struct.pack("<I", number) + text.encode())
+        return number
+
+    def trigger(self, reason: str) -> None:
+        """Make a flight recorder write what it holds; without one nothing happens."""
+        self._frame(FrameType.TRIGGER, reason.encode())
+
+    def close(self, facts: dict[str, object]) -> None:
+        """The end: waits until the file is whole. Raises WdbgError if the writer failed."""
+        if self._closed:
+            return
+        self._json(FrameType.END, facts)
+        self._closed = True
+        self._pipe.close()
+        status = self._process.wait()
+        if status:
+            raise WdbgError(f"{self._path}: the trace is not complete (writer's status {status})")
+
+    def fileno(self) -> int:
+        """Of the pipe: a forked child must close it."""
+        return self._pipe.fileno()
+
+    def _json(self, kind: FrameType, value: object) -> None:
+        self._frame(kind, json.dumps(value, separators=(",", ":")).encode())
+
+    def _frame(self, kind: FrameType, payload: bytes | bytearray | memoryview) -> None:
+        try:
+            self._pipe.write(FRAME.pack(kind, len(payload)))
+            self._pipe.write(payload)
+            self._pipe.flush()
+        except BrokenPipeError:
+            status = self._process.wait()
+            raise WdbgError(
+                f"{self._path}: the trace's writer ended with status {status}"
+            ) from None
