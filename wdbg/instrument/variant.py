@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from wdbg.instrument import layout
+from wdbg.instrument.points import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Variant:
     """Stop points that the host can arm, which hand over the locals that DWARF describes."""
     watch: bool = False
     """Checks of every access of the guest's memory against the watched ranges."""
+    recording: Recording | None = None
+    """What the kernel records into the trace ring."""
 
     @property
     def key(self) -> str:
@@ -33,6 +36,8 @@ class Variant:
         """64 KiB pages of debug memory that its modules want."""
         if self.watch:
             return layout.WATCH_END // layout.PAGE
+        if self.recording is not None:
+            return (layout.RING + layout.RING_SIZE) // layout.PAGE
         if self.probes:
             return layout.PROBES_END // layout.PAGE
         return layout.PAGES
@@ -44,7 +49,11 @@ class Variant:
     @classmethod
     def from_json(cls, text: str) -> Variant:
         """Inverse of ``to_json``."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        recording = fields.pop("recording")
+        return cls(
+            **fields, recording=None if recording is None else Recording.from_fields(recording)
+        )
 
 
 PLAIN = Variant("plain", ticks=False)

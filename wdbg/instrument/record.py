@@ -1,0 +1,48 @@
+"""The passes that record a trace, as a variant asks for them."""
+
+from __future__ import annotations
+
+from symbols.wasm.module import Module
+from symbols.wasm.types import Kind, ValueType
+from wdbg.instrument.mailbox import Mailbox
+from wdbg.instrument.points import Recording
+from wdbg.instrument.port import Port
+from wdbg.instrument.recorder import ring_code
+from wdbg.instrument.sources import Sources
+from wdbg.instrument.spans import Program, SpanPass
+from wdbg.instrument.sweep import Pass
+
+
+def record_passes(
+    module: Module,
+    box: Mailbox,
+    recording: Recording,
+    port: Port,
+    names: dict[int, str],
+    initial: frozenset[int],
+) -> list[Pass]:
+    """Passes that come before that of the ticks. ``initial`` are functions that run while an
+    instance is made; they and those that the host calls itself are left out."""
+    asked = (port.user_stack_pointer, port.user_tls_base)
+    skipped = initial | {i for i, name in names.items() if name in asked}
+    program = Program(
+        tuple(module.types), tuple(module.function_types), names, module.code_base, skipped
+    )
+    ring = ring_code(box)
+    current = None
+    if recording.state is not None:
+        current = find_global(module, recording.state.current)
+    sources = Sources(box, current, recording.state)
+    return [SpanPass(ring, recording, program, sources)]
+
+
+def find_global(module: Module, name: str) -> int | None:
+    """Index of the i32 global of that name: an export, or one of the name section."""
+    export = module.exports.get(name)
+    indices = [i for i, each in module.names.globals.items() if each == name]
+    if export is not None and export.kind is Kind.GLOBAL:
+        indices.insert(0, export.index)
+    for index in indices:
+        if index < len(module.globals) and module.globals[index].value is ValueType.I32:
+            return index
+    return None

@@ -1,0 +1,130 @@
+"""Code for the fields of a record: from a source's name (see ``points.Record``) to instructions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from symbols.wasm.types import FuncType, ValueType
+from wdbg.errors import BadInput
+from wdbg.instrument import layout
+from wdbg.instrument.emit import access, i32_const, op
+from wdbg.instrument.mailbox import Mailbox
+from wdbg.instrument.points import State
+
+I32, I64 = ValueType.I32, ValueType.I64
+
+IRQS_OFF, BH_OFF, IN_HARDIRQ, IN_SOFTIRQ, PREEMPT_OFF, STATE_KNOWN = (1 << i for i in range(5, 11))
+SUCCESS = 1 << 3
+"""Bits of ``wdbg.trace.events.LockFlag``."""
+
+_PREEMPT_MASK, _SOFTIRQ_MASK, _SERVING, _HARDIRQ_MASK = 0xFF, 0xFF00, 0x100, 0xF0000
+"""Parts of the preemption count (include/linux/preempt.h)."""
+_SOURCE = re.compile(r"([a-z]+)(\d*)(?:\+(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a record is taken: the function's signature, and the locals that hold a result and
+    an indirect call's operands."""
+
+    function: FuncType
+    result: int | None = None
+    target: int | None = None
+    operands: tuple[int, ...] = ()
+    called: FuncType | None = None
+
+    @property
+    def result_type(self) -> ValueType | None:
+        """Type of the result that is known here."""
+        kind = self.called or self.function
+        return kind.results[0] if kind.results and self.result is not None else None
+
+
+class Sources:
+    """Makes the code. ``current`` is the index of the global with the running task's address."""
+
+    def __init__(self, box: Mailbox, current: int | None, state: State | None) -> None:
+        self._memory = box.memory
+        self._current = current
+        self._state: int | None = None
+        if state is not None and current is not None:
+            self._state = box.add.function(
+                "__wdbg_state", (), (I32,), self._state_body(state), (I32,)
+            )
+
+    def code(self, source: str, scope: Scope) -> bytes:
+        """Leaves an i32; b"" (a constant 0) where the kernel does not have it."""
+        found = _SOURCE.fullmatch(source)
+        if found is None:
+            raise BadInput(f"unknown source {source!r} of a trace record")
+        name, number, plus = found[1], int(found[2] or 0), found[3]
+        value = self._plain(name, number, scope)
+        if not value or plus is None:
+            return value
+        load = value + access("i32.load", 0, int(plus), align=0)
+        return value + b"\x04\x7f" + load + b"\x05" + i32_const(0) + b"\x0b"
+
+    def condition(self, when: str, scope: Scope) -> bytes:
+        """Leaves an i32 that is not 0 if the record is to be made."""
+        if when == "param":
+            return self._plain("param", 0, scope) or i32_const(0)
+        code = self._plain("result", 0, scope) or i32_const(0)
+        return code + (op("i32.eqz") if when == "zero" else b"")
+
+    def _plain(self, name: str, number: int, scope: Scope) -> bytes:
+        if name == "param":
+            if number >= len(scope.function.params):
+                return b""
+            return _narrow(op("local.get", number), scope.function.params[number])
+        if name == "operand":
+            if scope.called is None or number >= len(scope.operands):
+                return b""
+            return _narrow(op("local.get", scope.operands[number]), scope.called.params[number])
+        if name == "target":
+            return b"" if scope.target is None else op("local.get", scope.target)
+        if name == "site":
+            return i32_const(0) + access("i32.load", self._memory, layout.CALL_SITE)
+        if name == "current":
+            return b"" if self._current is None else op("global.get", self._current)
+        if name == "state":
+            return b"" if self._state is None else op("call", self._state)
+        kind = scope.result_type
+        if kind is None or scope.result is None:
+            return b""
+        result = _narrow(op("local.get", scope.result), kind)
+        if name == "result" or not result:
+            return result
+        if name == "success":
+            return result + op("i32.eqz") * 2 + i32_const(3) + op("i32.shl")
+        if name == "failure":
+            return result + op("i32.eqz") + i32_const(3) + op("i32.shl")
+        raise BadInput(f"unknown source {name!r} of a trace record")
+
+    def _state_body(self, state: State) -> bytes:
+        """() -> i32: bits of a lock's flags, from the running task."""
+        assert self._current is not None
+        task = op("global.get", self._current)
+        count = op("local.get", 0)
+
+        def bit(mask: int, flag: int) -> bytes:
+            return (
+                count + i32_const(mask) + op("i32.and") + i32_const(0) + op("i32.ne")
+                + i32_const(flag.bit_length() - 1) + op("i32.shl") + op("i32.or")
+            )  # fmt: skip
+
+        return (
+            task + access("i32.load", 0, state.preempt_count) + op("local.set", 0)
+            + task + access("i32.load", 0, state.irqs_off) + i32_const(0) + op("i32.ne")
+            + i32_const(IRQS_OFF.bit_length() - 1) + op("i32.shl")
+            + i32_const(STATE_KNOWN) + op("i32.or")
+            + bit(_SOFTIRQ_MASK, BH_OFF) + bit(_HARDIRQ_MASK, IN_HARDIRQ)
+            + bit(_SERVING, IN_SOFTIRQ) + bit(_PREEMPT_MASK, PREEMPT_OFF)
+        )  # fmt: skip
+
+
+def _narrow(code: bytes, kind: ValueType) -> bytes:
+    """An i32 of an integer; b"" for others."""
+    if kind is I32:
+        return code
+    return code + op("i32.wrap_i64") if kind is I64 else b""

@@ -1,0 +1,222 @@
+"""The recording pass: calls of functions, and the points of named ones.
+
+A function whose end is recorded is wrapped in a block: branches to the function's own label then
+go to the block's, behind which the record stands; only ``return`` needs a copy of it. A trap or an
+unwinding exception leaves a span open: whoever reads the trace closes it.
+
+Entry records come before the tick of the entry, so that nothing can run between a call and the
+record of its call site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from symbols.wasm.leb import decode_u32, encode_signed
+from symbols.wasm.types import FuncType, ValueType
+from wdbg.instrument import layout
+from wdbg.instrument.emit import END, VOID, access, i32_const, if_, op
+from wdbg.instrument.points import ARG, Point, Record, Recording
+from wdbg.instrument.recorder import ARG_SHIFT, CALL_ENTER, CALL_EXIT, Code, RingCode
+from wdbg.instrument.scan import Token
+from wdbg.instrument.sources import Scope, Sources
+from wdbg.instrument.sweep import Body, Edit
+
+I32 = ValueType.I32
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the pass asks about the original module."""
+
+    types: tuple[FuncType, ...]
+    signatures: tuple[int, ...]
+    """Type index of each function."""
+    names: dict[int, str]
+    code_base: int
+    skipped: frozenset[int]
+    """Functions that run where nothing can be recorded."""
+
+
+class SpanPass:
+    """See the module."""
+
+    tokens = frozenset((Token.LOOP, Token.CALL, Token.INDIRECT, Token.RETURN))
+
+    def __init__(
+        self, ring: RingCode, recording: Recording, program: Program, sources: Sources
+    ) -> None:
+        self._ring = ring
+        self._recording = recording
+        self._program = program
+        self._sources = sources
+        self._points = {point.function: point for point in recording.points}
+        self._sited = frozenset(
+            index
+            for index, name in program.names.items()
+            if (point := self._points.get(name)) is not None and _uses(point.entry, "site")
+        )
+
+    def edit(self, body: Body, edits: list[Edit]) -> None:
+        """See Pass."""
+        if body.function in self._program.skipped:
+            return
+        self._mark_sites(body, edits)
+        point = self._points.get(body.name)
+        calls = self._records_calls(body)
+        if not calls and point is None:
+            return
+        scratch = body.add_local(I32)
+        kind = self._program.types[self._program.signatures[body.function]]
+        scope = Scope(kind)
+        if calls:
+            self._insert(edits, body.code, [self._span(body, scratch, CALL_ENTER)])
+        if point is not None:
+            self._points_inside(body, edits, point, scratch)
+            entry = [self._record(r, scope, scratch) for r in point.entry]
+            self._insert(edits, body.code, entry)
+            if _uses(point.entry, "site"):
+                clear = i32_const(0) * 2 + access("i32.store", self._ring.memory, layout.CALL_SITE)
+                edits.append((body.code, body.code, clear, -1))
+        exit_records = point.exit if point is not None else ()
+        if calls or exit_records:
+            self._wrap(body, edits, kind, scope, exit_records, scratch, calls)
+
+    def _records_calls(self, body: Body) -> bool:
+        recording = self._recording
+        if recording.calls == "none":
+            return False
+        wanted = recording.wants(body.name)
+        return wanted if wanted is not None else recording.calls == "all" or body.calls()
+
+    def _span(self, body: Body, scratch: int, kind: int) -> Code:
+        return self._ring.append(kind | body.function << ARG_SHIFT, scratch)
+
+    def _wrap(
+        self,
+        body: Body,
+        edits: list[Edit],
+        kind: FuncType,
+        scope: Scope,
+        records: tuple[Record, ...],
+        scratch: int,
+        calls: bool,
+    ) -> None:
+        """The block around the body, and what is recorded behind it and at each return."""
+        keep = b""
+        if len(kind.results) == 1 and records:
+            scope = Scope(kind, result=body.add_local(kind.results[0]))
+            keep = op("local.tee", scope.result)
+        codes = [self._record(r, scope, scratch) for r in records]
+        if calls:
+            codes.append(self._span(body, scratch, CALL_EXIT))
+        edits.append((body.code, body.code, b"\x02" + self._block_type(kind), -1))
+        for token, start, end in body.events:
+            tail = token in (Token.CALL, Token.INDIRECT) and _is_tail_call(body.data, start, end)
+            if token is Token.RETURN:
+                if keep:
+                    edits.append((start, start, keep, -1))
+                self._insert(edits, start, codes)
+            elif tail and calls:
+                self._insert(edits, start, codes[-1:])
+        end = body.end - 1
+        edits.append((end, end, END + keep, -1))
+        self._insert(edits, end, codes)
+
+    def _block_type(self, kind: FuncType) -> bytes:
+        if not kind.results:
+            return VOID
+        if len(kind.results) == 1:
+            return bytes((kind.results[0],))
+        return encode_signed(self._ring.type(kind.results))
+
+    def _points_inside(self, body: Body, edits: list[Edit], point: Point, scratch: int) -> None:
+        """Calls of named functions, and indirect calls."""
+        data, program = body.data, self._program
+        flags: dict[str, int] = {}
+        for token, start, end in body.events:
+            if token is Token.CALL and point.calls:
+                name = program.names.get(decode_u32(data, start + 1, end)[0], "")
+                for callee, record in point.calls:
+                    if callee == name:
+                        flag = flags.get(callee)
+                        if flag is None:
+                            flag = flags[callee] = body.add_local(I32)
+                        kind = program.types[program.signatures[body.function]]
+                        code, branch = self._record(record, Scope(kind), scratch)
+                        first = op("local.get", flag) + op("i32.eqz") + b"\x04\x40"
+                        done = i32_const(1) + op("local.set", flag) + END
+                        edits.append((start, start, first + code + done, len(first) + branch))
+            elif token is Token.INDIRECT and (point.before or point.after):
+                self._indirect(body, edits, point, scratch, start, end)
+
+    def _indirect(
+        self, body: Body, edits: list[Edit], point: Point, scratch: int, start: int, end: int
+    ) -> None:
+        if body.data[start] != 0x11:  # call_indirect
+            return
+        kind = self._program.types[decode_u32(body.data, start + 1, end)[0]]
+        if signature(kind) != point.signature:
+            return
+        target = body.add_local(I32)
+        operands = [body.add_local(each) for each in kind.params]
+        take = op("local.set", target)
+        take += b"".join(op("local.set", local) for local in reversed(operands))
+        give = b"".join(op("local.get", local) for local in (*operands, target))
+        edits.append((start, start, take + give, -1))
+        mine = self._program.types[self._program.signatures[body.function]]
+        scope = Scope(mine, target=target, operands=tuple(operands), called=kind)
+        self._insert(edits, start, [self._record(r, scope, scratch) for r in point.before])
+        if not point.after:
+            return
+        if kind.results:
+            result = body.add_local(kind.results[0])
+            scope = Scope(mine, result, target, tuple(operands), kind)
+            edits.append((end, end, op("local.tee", result), -1))
+        self._insert(edits, end, [self._record(r, scope, scratch) for r in point.after])
+
+    def _record(self, record: Record, scope: Scope, scratch: int) -> Code:
+        """Code of one record; nothing if the function has not what the record is about."""
+        slots = {slot: self._sources.code(source, scope) for slot, source in record.fields}
+        units = tuple(
+            (slots.get(low, b""), slots.get(low + 1, b""))
+            for low in range(1, max(slots, default=0) + 1, 2)
+        )
+        arg = slots.get(ARG, b"")
+        if arg:
+            arg += i32_const(ARG_SHIFT) + op("i32.shl")
+        head = record.kind | record.constant << ARG_SHIFT
+        code, branch = self._ring.append(head, scratch, arg, units)
+        if not record.when:
+            return code, branch
+        condition = self._sources.condition(record.when, scope)
+        return condition + if_(code), len(condition) + 2 + branch
+
+    def _mark_sites(self, body: Body, edits: list[Edit]) -> None:
+        """Before each call of a function that wants to know who calls it."""
+        if not self._sited:
+            return
+        store = access("i32.store", self._ring.memory, layout.CALL_SITE)
+        for token, start, end in body.events:
+            if token is Token.CALL and decode_u32(body.data, start + 1, end)[0] in self._sited:
+                offset = start - self._program.code_base
+                edits.append((start, start, i32_const(0) + i32_const(offset) + store, -1))
+
+    @staticmethod
+    def _insert(edits: list[Edit], place: int, codes: Iterable[Code]) -> None:
+        edits += [(place, place, code, branch) for code, branch in codes]
+
+
+def signature(kind: FuncType) -> str:
+    """A signature as points write it: "i32 i32 -> i32"."""
+    left = " ".join(t.text for t in kind.params)
+    return f"{left} -> {' '.join(t.text for t in kind.results)}".strip()
+
+
+def _uses(records: tuple[Record, ...], source: str) -> bool:
+    return any(used == source for record in records for _, used in record.fields)
+
+
+def _is_tail_call(data: bytes, start: int, end: int) -> bool:
+    return end > start and data[start] in (0x12, 0x13, 0x15)
