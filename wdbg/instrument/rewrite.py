@@ -30,6 +30,8 @@ from wdbg.instrument.original import (
     module_name,
 )
 from wdbg.instrument.port import Port
+from wdbg.instrument.probes import ProbePass
+from wdbg.instrument.record import record_passes
 from wdbg.instrument.renumber import Renumbering, RenumberPass
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.sweep import Pass, Progress, sweep
@@ -109,6 +111,13 @@ def instrument_kernel(
     if module.start is not None:
         initial.add(module.start)
     passes: list[Pass] = []
+    if variant.recording is not None:
+        passes += record_passes(module, box, variant.recording, port, names, frozenset(initial))
+    probes = None
+    if variant.probes:
+        probe = box.probe_function()
+        probes = _probe_pass(module, add, len(memories), probe, None, frozenset(initial))
+    resumed = probes.at_tick if probes is not None else None
     if variant.ticks:
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
         passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected))
