@@ -162,7 +162,7 @@ def test_input_arrives_at_idle_points_with_an_interrupt(boot):
     stop = machine.run()
     assert stop.kind is StopKind.HANG
     assert tape.written == b"abc"
-    assert [entry.data for entry in machine.inputs] == [b"ab", b"c"]
+    assert [entry.data for entry in machine.journal.inputs] == [b"ab", b"c"]
 
 
 def test_power_off_carries_the_commands_exit_status(boot):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from wdbg.instrument import layout
@@ -19,8 +18,10 @@ from wdbg.runtime.abi import Abi
 from wdbg.runtime.console import Console
 from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.engine import Engine, EngineError, Linker, SharedMemory
+from wdbg.runtime.journal import Journal, Keys, Moment, Replay, ReplayError, Resize
 from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
+from wdbg.runtime.probes import Captured, ProbedModule, Probes
 from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import Scheduler
 from wdbg.runtime.stop import Stop, StopKind
@@ -46,15 +47,6 @@ WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT = 0, 1, 2
 
 MAX_TASKS = 16384
 """Guest tasks at one time; each has a fiber with two mappings of address space."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An external input: at `tick`, with the clock at `skipped`, `data` reached the guest."""
-
-    tick: int
-    skipped: int
-    data: bytes
 
 
 class Machine:
@@ -89,7 +81,22 @@ class Machine:
         self._online: list[Cpu] = []
         self.tasks: dict[int, Task] = {}
         self.hash = RunHash()
-        self.inputs: list[Input] = []
+        self.journal = Journal()
+        self.pause_when_idle = False
+        """Have `run` return None, an observation, after each look at the console while every CPU
+        is idle: the caller has other things to wait for."""
+        self.held: frozenset[int] = frozenset()
+        """Numbers of CPUs that are not to run (a debugger's intervention)."""
+        self.probes: Probes | None = None
+        """The stop points, in variants that have them."""
+        self.on_probe: Callable[[Cpu, Task, ProbedModule, int], bool] | None = None
+        """Called when a task has parked at an armed stop point (its number comes last): True has
+        `run` return None, an observation."""
+        self.on_access: Callable[[Task, int, int, int], None] | None = None
+        """Called before an access (address, length, layout.ACCESS bits) that touches a watched
+        granule."""
+        self.stopped_at: tuple[Task, Captured] | None = None
+        """After a stop for `on_probe`: the task that stands at the stop point, its frame there."""
         self.traps: list[Stop] = []
         """Traps in kernel code that the guest was left to deal with."""
         self.running: Task | None = None
@@ -108,6 +115,10 @@ class Machine:
         self._window = (0, 0)
         self._resized = False
         self._next_poll = 0
+        self._replay: Replay | None = None
+        self._pause = False
+        self._at_stop = False
+        self._goal: tuple[int, int] | None = None
         abi.attach(self)
 
     # ---- what the ABI and the front ends use ------------------------------------------------
@@ -173,6 +184,11 @@ class Machine:
         if self._request is None:
             self._request = stop
 
+    def pause(self) -> None:
+        """Have `run` return None, an observation, at the next scheduling point (safe in a signal
+        handler)."""
+        self._pause = True
+
     def end_quantum(self) -> None:
         """Make the host call at hand a scheduling point."""
         self._resched = True
@@ -203,10 +219,10 @@ class Machine:
         """Look at the console's size at the next scheduling point (safe in a signal handler)."""
         self._resized = True
 
-    def _resize(self) -> None:
+    def _resize(self, size: tuple[int, int]) -> None:
         """Tell the guest the console's size, at this point of the run: an input."""
-        self._resized = False
-        self._window = self.console.window_size()
+        self._window = size
+        self.journal.inputs.append(Resize(self.moment(), *size))
         self.abi.console_ready()
 
     def console_output(self, data: bytes) -> None:
@@ -220,22 +236,84 @@ class Machine:
         del self._console_in[: len(data)]
         return data
 
-    def feed(self, data: bytes) -> None:
-        """Input from outside, at this point of the run."""
-        self.inputs.append(Input(self.ticks, self.skipped, data))
+    def feed(self, data: bytes, *, idle: bool) -> None:
+        """Input from outside, at this point of the run; `idle`: every CPU waits."""
+        self.journal.inputs.append(Keys(self.moment(), data, idle))
         self.hash.data(self.ticks, data)
         self._console_in += data
         self.abi.console_ready()
 
+    def moment(self) -> Moment:
+        """Where the run stands."""
+        return Moment(self.ticks, self.quanta, self.skipped)
+
+    def between_quanta(self) -> bool:
+        """The run stands at a scheduling point: no quantum is under way."""
+        return self._slice is None
+
+    def idle(self) -> bool:
+        """Between quanta, and every CPU waits for an interrupt."""
+        return self._slice is None and not any(cpu.ready for cpu in self._online)
+
+    def hold(self, cpus: frozenset[int]) -> None:
+        """From here on the CPUs with these numbers do not run; what is left of the quantum of one
+        of them is lost. An intervention: the run is no longer what it would have been."""
+        self.held = cpus
+        if self._slice is not None and self._slice[0].number in cpus:
+            self._slice = None
+
+    # ---- replay -----------------------------------------------------------------------------
+
+    def replay(self, journal: Journal) -> None:
+        """Take all inputs from a journal, in a machine that has not run yet, until `go_live`."""
+        self._replay = Replay(journal.inputs)
+
+    @property
+    def replaying(self) -> bool:
+        """Inputs come from a journal."""
+        return self._replay is not None
+
+    def go_live(self, console: Console) -> None:
+        """From here on `console` is the guest's. ReplayError if the journal holds more input."""
+        if self._replay is not None and self._replay.left:
+            raise ReplayError(f"{self._replay.left} inputs of the journal were not reached")
+        self._replay = None
+        self.console = console
+        if console.interactive and console.window_size() != self._window:
+            self._resized = True
+
     # ---- the loop ---------------------------------------------------------------------------
+
+    def run_to(self, quanta: int, skipped: int) -> Stop | None:
+        """Run to the scheduling point after `quanta` quanta with `skipped` ns skipped (then None):
+        an observation, like a stop of `run`."""
+        self._goal = (quanta, skipped)
+        try:
+            return self.run()
+        finally:
+            self._goal = None
 
     def run(self, until: int | None = None) -> Stop | None:
         """Run to the end, or to tick `until` exactly (then None).
 
         A stop at `until` is an observation: the run goes on from it as if it had not been.
+        None also after `pause`, or while idle if `pause_when_idle` asks for it, and where
+        `on_probe` wants to stop.
         """
+        self.stopped_at, self._at_stop = None, False
         while self.stop is None:
+            if self._at_stop:
+                return None
             if until is not None and self.ticks >= until:
+                return None
+            if self._pause:
+                self._pause = False
+                return None
+            if (
+                self._goal is not None
+                and self._slice is None
+                and (self.quanta, self.skipped) >= self._goal
+            ):
                 return None
             if self._request is not None:
                 self.end(self._request)
@@ -257,16 +335,27 @@ class Machine:
 
     def _choose(self) -> tuple[Cpu, int] | None:
         """A scheduling point: raise what is due, then pick; None: nothing can run yet."""
-        if self._resized:
-            self._resize()
+        if self._replay is not None:
+            size = self._replay.resize(self.quanta, self.skipped)
+            if size is not None:
+                self._resize(size)
+        elif self._resized:
+            self._resized = False
+            self._resize(self.console.window_size())
         if self._stopped_others is not None:
             self._look_for_halt(*self._stopped_others)
         alarm = self._alarms()
         ready = [c for c in self._online if c.ready]
+        if self.held:
+            ready = [c for c in ready if c.number not in self.held]
         if not ready:
             self._idle(alarm)
             return None
-        if self.console.interactive and self.ticks >= self._next_poll:
+        if self._replay is not None:
+            data = self._replay.keys(self.quanta, self.skipped, idle=False)
+            if data:
+                self.feed(data, idle=False)
+        elif self.console.interactive and self.ticks >= self._next_poll:
             self._next_poll = self.ticks + POLL_TICKS
             self._poll_console()
         cpu, quantum = self.scheduler.pick(ready)
@@ -308,21 +397,30 @@ class Machine:
         if not self._online:
             self.end(Stop(StopKind.HALT, "all CPUs have stopped"))
             return
-        if self.console.left():
+        wait = max(0, alarm - self.now()) if alarm else None
+        if self._replay is not None:
+            goal = self._goal
+            most = goal[1] - self.skipped if goal and goal[0] == self.quanta else None
+            came = self._replay.idle(self.quanta, self.skipped, wait, most)
+        elif self.console.left():
             self.end(Stop(StopKind.INTERRUPTED, "left"))
             return
-        wait = max(0, alarm - self.now()) if alarm else None
-        if len(self._console_in) >= INPUT_LIMIT:
+        elif len(self._console_in) >= INPUT_LIMIT:
             came = (b"", wait) if wait is not None else None
         else:
             came = self.console.idle(wait)
         if came is None or came[1] is None:
+            if self.held:
+                self._pause = True
+                return
             self.end(Stop(StopKind.HANG, "every CPU is idle, no timer is armed, no input can come"))
             return
         data, passed = came
         self.skipped += passed
         if data:
-            self.feed(data)
+            self.feed(data, idle=True)
+        if self.pause_when_idle:
+            self._pause = True
 
     def _poll_console(self) -> None:
         if self.console.left():
@@ -330,7 +428,7 @@ class Machine:
         elif len(self._console_in) < INPUT_LIMIT:
             data = self.console.poll()
             if data:
-                self.feed(data)
+                self.feed(data, idle=False)
 
     def _run_quantum(self, cpu: Cpu, end: int, resumed: bool) -> bool:
         """Run `cpu` to tick `end` at most; True if that is what ended it.
@@ -388,6 +486,14 @@ class Machine:
             elif call == layout.CALL_NOTIFY:
                 if self._notify(task):
                     break
+            elif call == layout.CALL_PROBE:
+                if self._at_stop_point(cpu, task):
+                    used_up = True
+                    break
+            elif call == layout.CALL_WATCH:
+                task.answer = 0
+                if self.on_access is not None:
+                    self.on_access(task, *(self.mailbox.argument(i) for i in range(3)))
             else:
                 task.answer = None
                 used_up = True
@@ -397,6 +503,18 @@ class Machine:
                 dead.close()
             self._dead.clear()
         return used_up
+
+    def _at_stop_point(self, cpu: Cpu, task: Task) -> bool:
+        """A task has parked at an armed stop point; True if the run is to stop there."""
+        task.answer = 0
+        if self.probes is None or self.on_probe is None:
+            return False
+        address = self.mailbox.argument(0)
+        module, stop = self.probes.find(address)
+        if not self.on_probe(cpu, task, module, stop):
+            return False
+        self.stopped_at, self._at_stop = (task, self.probes.capture(address)), True
+        return True
 
     def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
         """memory.atomic.wait32/64; True if the CPU went idle."""
