@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from wdbg.errors import BadInput
-from wdbg.runtime.boot import BootOptions, boot
+from wdbg.runtime.boot import VARIANTS, BootOptions, boot
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
 from wdbg.runtime.guest import default_guest
 from wdbg.runtime.machine import Machine
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="idle in no time, or as the clock goes (default: real on a terminal)")  # fmt: skip
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
-    add("--variant", choices=("tick", "plain"), default="tick", help=argparse.SUPPRESS)
+    add("--variant", choices=tuple(VARIANTS), default="tick", help=argparse.SUPPRESS)
     add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
 
 

@@ -15,6 +15,7 @@ from wdbg.errors import BadInput
 from wdbg.instrument import layout
 from wdbg.instrument.additions import Additions
 from wdbg.instrument.emit import (
+    RETURN,
     UNREACHABLE,
     access,
     block,
@@ -109,6 +110,15 @@ class Mailbox:
     def trap_function(self) -> None:
         """``__wdbg_trap``: gives the backtrace of whoever calls it."""
         self.add.function(layout.TRAP_EXPORT, (), (), UNREACHABLE, export=True)
+
+    def probe_function(self) -> int:
+        """``__wdbg_probe``: parks at a stop point; the host's answer is its result."""
+        body = (
+            self.argument(0, op("local.get", 0), I32)
+            + self.leave(layout.CALL_PROBE)
+            + self._result(I32, layout.RESULT)
+        )
+        return self.add.function(layout.PROBE_EXPORT, (I32,), (I32,), body, export=True)
 
     def wait_functions(self) -> dict[str, int]:
         """The functions that replace wait32, wait64 and notify: operands as those of the
@@ -248,6 +258,7 @@ class Mailbox:
         )
         handler = block(try_table(hook(layout.HOOK_SIGNAL_HANDLER, nullary), tag, 0))
         again = i32_const(layout.TAIL_RETURNED) + op("local.set", 0) + op("br", 1)
+        unwinding = self.load("i32.load", layout.UNWIND) + if_(RETURN)
         round_ = (
             queries
             + self.argument(0, op("local.get", 0), I32)
@@ -259,7 +270,7 @@ class Mailbox:
             + answered(layout.TAIL_SET_TLS)
             + if_(set_tls)
             + answered(layout.TAIL_RUN_HANDLER)
-            + if_(handler + restore + again)
+            + if_(handler + unwinding + restore + again)
             + answered(layout.TAIL_UNWIND)
             + if_(op("throw", tag))
         )

@@ -134,6 +134,7 @@ def make_facts(
     injects_kernel: bool,
     injects_user: bool,
     start: str | None,
+    stops: int = 0,
 ) -> Facts:
     """What a loader must know; ``label`` is the module's name in trap frames."""
     memory = None
@@ -167,5 +168,6 @@ def make_facts(
         stack_pointer=stack,
         injects_kernel=injects_kernel,
         injects_user=injects_user,
+        stops=stops,
         start=start,
     )

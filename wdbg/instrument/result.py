@@ -12,6 +12,7 @@ from pathlib import Path
 from symbols.errors import SymbolsError
 from wdbg.instrument.layout import CALL_IMPORT
 from wdbg.instrument.offsets import OffsetMap
+from wdbg.instrument.stops import StopTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Facts:
     injects_kernel: bool
     injects_user: bool
     """Ticks of kernel / user code can take interrupts."""
+    stops: int
+    """Stop points; 0 in variants without probes."""
     start: str | None
     """Export to call before anything else in a fresh instance (a program's start function)."""
 
@@ -189,6 +192,8 @@ class Instrumented:
     facts: Facts
     offsets: OffsetMap
     functions: FunctionTable
+    stops: StopTable | None = None
+    """In variants with probes."""
 
     @property
     def calls(self) -> tuple[HostCall, ...]:
@@ -217,20 +222,24 @@ class Instrumented:
         return Location(function, self.functions.name(function), offset)
 
     def write(self, directory: Path) -> None:
-        """Writes everything but the module as ``facts.json``, ``offsets`` and ``functions``."""
+        """Writes ``facts.json``, ``offsets``, ``functions`` and ``stops``: all but the module."""
         text = json.dumps(asdict(self.facts), separators=(",", ":"))
         (directory / "facts.json").write_text(text + "\n", encoding="utf-8")
         (directory / "offsets").write_bytes(self.offsets.to_bytes())
         (directory / "functions").write_bytes(self.functions.to_bytes())
+        if self.stops is not None:
+            (directory / "stops").write_bytes(self.stops.to_bytes())
 
     @classmethod
     def read(cls, directory: Path) -> Instrumented:
         """Reads what ``write`` wrote; the cache has verified the files before."""
+        stops = directory / "stops"
         return cls(
             b"",
             cls.read_facts(directory),
             OffsetMap.from_bytes((directory / "offsets").read_bytes()),
             FunctionTable.from_bytes((directory / "functions").read_bytes()),
+            StopTable.from_bytes(stops.read_bytes()) if stops.exists() else None,
         )
 
     @staticmethod

@@ -120,7 +120,9 @@ def instrument_kernel(
     resumed = probes.at_tick if probes is not None else None
     if variant.ticks:
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
-        passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected))
+        passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected, resumed))
+    if probes is not None:
+        passes.append(probes)
     if module.memories[0].shared:
         passes.append(WaitPass(waits, frozenset(initial), initial_waits))
     if not renumbering.trivial:
@@ -139,6 +141,7 @@ def instrument_kernel(
     wasm, code_base = assemble(
         module, add, renumbering, raw_imports, wrapper_types, swept, names, label, keep_start=True
     )
+    stops = None if probes is None else probes.table()
     return Instrumented(
         wasm,
         make_facts(
@@ -151,10 +154,29 @@ def instrument_kernel(
             injects_kernel=variant.ticks and irq is not None and stack is not None,
             injects_user=variant.ticks and user_irq is not None,
             start=None,
+            stops=0 if stops is None else len(stops),
         ),
         swept.offsets,
         function_table(module, names),
+        stops,
     )
+
+
+def _probe_pass(
+    module: Module,
+    add: Additions,
+    memory: int,
+    probe: int,
+    base: int | None,
+    skipped: frozenset[int] = frozenset(),
+) -> ProbePass:
+    """The stop points of a module, from its DWARF if it has any."""
+    from symbols.dwarf.stops import read_stops
+
+    info = read_stops(module)
+    return ProbePass(
+        add, memory, module.code_base, probe, base, info.rows, info.live, skipped
+    )  # fmt: skip
 
 
 def _debug_memory(variant: Variant) -> bytes:
@@ -182,7 +204,9 @@ def instrument_program(
     waits = any(memory.shared for memory in module.memories) and has_waits(module)
     if waits and not (module.imported(Kind.MEMORY) and module.memories[0].shared):
         raise BadInput("the program waits on a shared memory of its own")
-    shift = 4 if waits else 1
+    if variant.probes and len(module.memories) > len(module.imported(Kind.MEMORY)):
+        raise BadInput("the program defines a memory of its own")
+    shift = 1 + 3 * waits + variant.probes
     add = Additions(module, len(module.function_types) + shift)
     new_imports: list[tuple[str, int]] = [(layout.PROGRAM_SLOW, add.type((I32,)))]
     if waits:
@@ -191,13 +215,21 @@ def instrument_program(
             (layout.WAIT64_EXPORT, add.type((I32, I64, I64, I32), (I32,))),
             (layout.NOTIFY_EXPORT, add.type((I32, I32, I32), (I32,))),
         ]
-    renumbering = Renumbering({}, first, shift, imported_globals, 1)
+    if variant.probes:
+        new_imports.append((layout.PROBE_EXPORT, add.type((I32,), (I32,))))
+    renumbering = Renumbering({}, first, shift, imported_globals, 1 + variant.probes)
     tick = imported_globals
     stack = find_stack_pointer(module, Port("program", guess_stack_pointer=False))
     slow = _program_slow(add, first, None if stack is None else renumbering.global_(stack))
     passes: list[Pass] = []
+    probes = None
+    if variant.probes:
+        probes = _probe_pass(module, add, len(module.memories), first + shift - 1, tick + 1)
     if variant.ticks:
-        passes.append(TickPass(tick, slow))
+        resumed = probes.at_tick if probes is not None else None
+        passes.append(TickPass(tick, slow, resumed=resumed))
+    if probes is not None:
+        passes.append(probes)
     if waits:
         targets = {
             "memory.atomic.wait32": first + 1,
@@ -213,6 +245,9 @@ def instrument_program(
         ours + write_name(name) + b"\0" + encode_unsigned(kind) for name, kind in new_imports
     ]
     raw_imports.append(ours + write_name(layout.PROGRAM_TICK) + bytes((Kind.GLOBAL, I32, 1)))
+    if variant.probes:
+        raw_imports.append(ours + write_name(layout.PROGRAM_PROBES) + bytes((Kind.GLOBAL, I32, 0)))
+        raw_imports.append(_debug_memory(variant))
     label = module_name(data)
     start = None
     if module.start is not None:
@@ -221,6 +256,7 @@ def instrument_program(
     wasm, code_base = assemble(
         module, add, renumbering, raw_imports, [], swept, names, label, keep_start=False
     )
+    stops = None if probes is None else probes.table()
     return Instrumented(
         wasm,
         make_facts(
@@ -233,9 +269,11 @@ def instrument_program(
             injects_kernel=False,
             injects_user=variant.ticks and stack is not None,
             start=start,
+            stops=0 if stops is None else len(stops),
         ),
         swept.offsets,
         function_table(module, names),
+        stops,
     )
 
 

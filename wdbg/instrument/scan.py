@@ -206,6 +206,28 @@ def _skip_catches(data: bytes, pos: int, end: int) -> int:
     return instruction.end
 
 
+@lru_cache(maxsize=1)
+def _single() -> re.Pattern[bytes]:
+    regular = [o for o in OPCODES.values() if o.shape not in (Shape.LABELS, Shape.CATCHES)]
+    return re.compile(b"|".join(_alternatives(regular)))
+
+
+def boundaries(data: bytes, pos: int, end: int) -> set[int]:
+    """Where the instructions of ``data[pos:end]`` begin."""
+    starts = set()
+    match = _single().match
+    while pos < end:
+        starts.add(pos)
+        found = match(data, pos, end)
+        if found is not None:
+            pos = found.end()
+        elif data[pos] == 0x0E:
+            pos = _skip_labels(data, pos + 1, end)
+        else:
+            pos = next(instructions(data, pos, end)).end
+    return starts
+
+
 @lru_cache(maxsize=32)
 def tokenizer(wanted: frozenset[Token]) -> Tokenizer:
     """The tokeniser for these kinds."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from symbols.wasm.leb import encode_unsigned
 from symbols.wasm.module import Module
 from symbols.wasm.readers import read_locals
-from symbols.wasm.types import ValueType
+from symbols.wasm.types import FuncType, ValueType
 from wdbg.instrument.offsets import OffsetMap
 from wdbg.instrument.scan import Event, Token, tokenizer
 
@@ -30,7 +30,10 @@ offset in the bytes of a branch instruction that is unlikely to be taken, or -1.
 class Body:
     """One function body as passes see it. Positions are file offsets in the original module."""
 
-    __slots__ = ("code", "data", "end", "events", "function", "locals", "name", "new_locals")
+    __slots__ = (
+        "_groups", "code", "data", "end", "events", "function", "locals", "name", "new_locals",
+        "signature",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,7 +43,8 @@ class Body:
         code: int,
         end: int,
         events: list[Event],
-        local_count: int,
+        signature: FuncType,
+        groups: list[tuple[int, ValueType]],
     ) -> None:
         self.data = data
         self.function = function
@@ -49,9 +53,18 @@ class Body:
         """First instruction."""
         self.end = end
         self.events = events
-        self.locals = local_count
+        self.signature = signature
+        self._groups = groups
+        self.locals = len(signature.params) + sum(n for n, _ in groups)
         """Parameters and declared locals of the original."""
         self.new_locals: list[ValueType] = []
+
+    def local_types(self) -> list[ValueType]:
+        """Types of the original's parameters and locals by index."""
+        kinds = list(self.signature.params)
+        for count, kind in self._groups:
+            kinds += [kind] * count
+        return kinds
 
     def add_local(self, kind: ValueType) -> int:
         """A fresh local variable; returns its index."""
@@ -160,9 +173,11 @@ def sweep(
             progress((size_at - base) / (end - base))
         groups, code = read_locals(data, body_start, body_end)
         function = module.function_imports + number
-        count = len(types[signatures[function]].params) + sum(n for n, _ in groups)
+        kind = types[signatures[function]]
         events = scan(data, code, body_end)
-        body = Body(data, function, function_name(function), code, body_end, events, count)
+        body = Body(
+            data, function, function_name(function), code, body_end, events, kind, groups
+        )
         edits: list[Edit] = []
         for one in passes:
             one.edit(body, edits)

@@ -8,6 +8,8 @@ decrement costs no more than a local (measured) and needs none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wdbg.instrument.emit import if_, op
 from wdbg.instrument.scan import Token
 from wdbg.instrument.sweep import Body, Edit
@@ -25,9 +27,12 @@ class TickPass:
         unticked: frozenset[int] = frozenset(),
         quiet: int | None = None,
         uninjected: frozenset[int] = frozenset(),
+        resumed: Callable[[Body, int], bytes] | None = None,
     ) -> None:
         """``slow`` is the index of a function () -> (); ``quiet`` one that takes no interrupt, for
-        the functions in ``uninjected``. Functions are given by their original indices."""
+        the functions in ``uninjected``. Functions are given by their original indices.
+        ``resumed(body, position)`` is the code to run when the slow path at a loop header comes
+        back."""
         head = (
             op("global.get", tick_global)
             + b"\x41\x01"
@@ -36,9 +41,10 @@ class TickPass:
             + op("global.get", tick_global)
             + op("i32.eqz")
         )
-        self._code = head + if_(op("call", slow))
-        self._quiet = head + if_(op("call", slow if quiet is None else quiet))
-        self._branch = len(head)
+        self._head = head
+        self._slow = op("call", slow)
+        self._quiet = op("call", slow if quiet is None else quiet)
+        self._resumed = resumed
         self._unticked = unticked
         self._uninjected = uninjected
 
@@ -46,7 +52,12 @@ class TickPass:
         """See Pass."""
         if body.function in self._unticked or not body.calls():
             return
-        code = self._quiet if body.function in self._uninjected else self._code
-        branch = self._branch
+        slow = self._quiet if body.function in self._uninjected else self._slow
+        branch = len(self._head)
+        code = self._head + if_(slow)
         edits.append((body.code, body.code, code, branch))
-        edits += [(end, end, code, branch) for token, _, end in body.events if token is Token.LOOP]
+        for token, _, end in body.events:
+            if token is Token.LOOP:
+                if self._resumed is not None:
+                    code = self._head + if_(slow + self._resumed(body, end))
+                edits.append((end, end, code, branch))

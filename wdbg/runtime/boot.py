@@ -13,6 +13,7 @@ from wdbg.runtime.console import Console
 from wdbg.runtime.engine import PAGE, Engine, EngineError, SharedMemory
 from wdbg.runtime.kernel import load_kernel
 from wdbg.runtime.machine import NS_PER_TICK, Machine
+from wdbg.runtime.probes import Probes
 from wdbg.runtime.program import Programs
 from wdbg.runtime.scheduler import RoundRobin, Scheduler, SeededRandom
 
@@ -76,7 +77,8 @@ def boot(options: BootOptions, console: Console) -> Machine:
     variant = VARIANTS[options.variant]
     engine = Engine()
     kernel = load_kernel(options.kernel, variant, LinuxWasm.port, cache, engine)
-    abi = LinuxWasm(kernel, Programs(engine, variant, cache))
+    debug_directory = options.initrd.parent / "debug" if options.initrd is not None else None
+    abi = LinuxWasm(kernel, Programs(engine, variant, cache, debug_directory))
     declared = kernel.memory
     least = declared.minimum * PAGE + len(initrd or b"") + LEAST_MEMORY
     if options.memory < least:
@@ -94,5 +96,8 @@ def boot(options: BootOptions, console: Console) -> Machine:
         ns_per_tick=0 if options.frozen_clock else NS_PER_TICK,
         debug_pages=variant.debug_pages,
     )  # fmt: skip
+    if variant.probes:
+        machine.probes = Probes(machine.mailbox)
+        machine.probes.add(options.kernel.stem, options.kernel, kernel.code)
     abi.boot(options.command_line, initrd, options.cpus)
     return machine

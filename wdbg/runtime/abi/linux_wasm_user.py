@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wdbg.instrument import layout
 from wdbg.runtime.engine import EngineError, Linker, TrapKind
 from wdbg.runtime.memory import GuestFault
+from wdbg.runtime.probes import ProbeSpaceError
 from wdbg.runtime.program import BadProgram, Program
 from wdbg.runtime.task import Image, Phase, Task, UserSide
 
@@ -54,12 +55,24 @@ class UserMode:
             if not 0 < end - start <= PROGRAM_LIMIT:
                 raise BadProgram("program size")
             program = self._abi.programs.load(self._machine.memory.read(start, end - start))
-        except (BadProgram, GuestFault):
+            self._add_stop_points(program, data, table)
+        except (BadProgram, GuestFault, ProbeSpaceError):
             self._loaded.pop(start, None)
             return None
         self._loaded[start] = program
         self._abi.codes[program.code.facts.module_name] = (program.label, program.code)
         return Image(program, data, table)
+
+    def _add_stop_points(self, program: Program, data: int, table: int) -> None:
+        probes = self._machine.probes
+        if probes is None:
+            return
+        if program.probed is None:
+            file = program.debug_file
+            name = file.stem if file is not None else program.label
+            program.probed = probes.add(name, file, program.code)
+        program.probed.data_start = data
+        program.probed.table_start = table
 
     def image_at(self, start: int, end: int, data: int, table: int) -> Image | None:
         """The program that a clone shares with its parent."""
@@ -136,10 +149,15 @@ class UserMode:
             (layout.MODULE, layout.PROGRAM_TICK): kernel.export(layout.TICK_EXPORT),
             (layout.MODULE, layout.PROGRAM_SLOW): kernel.export(layout.USER_TICK_EXPORT),
         }
+        if image.program.probed is not None:
+            base = fiber.new_global(image.program.probed.base, mutable=False)
+            items[layout.MODULE, layout.PROGRAM_PROBES] = base
         linker = Linker(machine.engine)
         for module, name in image.program.imports:
             if (module, name) == ("env", "memory"):
                 linker.define_memory(fiber.store, module, name, machine.shared)
+            elif (module, name) == (layout.MODULE, layout.DEBUG_MEMORY):
+                linker.define_memory(fiber.store, module, name, machine.mailbox.memory)
             elif (module, name) == ("env", "__indirect_function_table"):
                 linker.define(fiber.store, module, name, fiber.new_table(USER_TABLE))
             else:
