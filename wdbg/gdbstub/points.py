@@ -23,6 +23,11 @@ class Points:
         """Places of this client's breakpoints."""
         return frozenset(place for place, _ in self._breakpoints)
 
+    @property
+    def watchpoints(self) -> frozenset[Watch]:
+        """This client's watchpoints."""
+        return frozenset(watch for watch, count in self._watchpoints.items() if count > 0)
+
     def add_breakpoint(self, place: Place, *, at_return: bool = False) -> None:
         """DebugError for what is no code."""
         if (place, at_return) not in self._breakpoints:

@@ -1,0 +1,340 @@
+"""The dialect of LLDB's wasm plug-in (`process connect --plugin wasm`), versions 22 and later.
+
+It is the GDB remote protocol with LLDB's extensions. Code, locals and call stacks are asked for
+by packets of their own (`qWasm...`), and LLDB reads the DWARF of the module files itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wdbg import __version__
+from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason, Thread, WatchKind
+from wdbg.gdbstub import lldbmemory, lldbvalues
+from wdbg.gdbstub.dialect import DialectFactory, Session
+from wdbg.gdbstub.lldbaddress import CODE, little_endian
+from wdbg.gdbstub.lldbbreakpoints import Breakpoints
+from wdbg.gdbstub.lldbmodules import Modules
+from wdbg.gdbstub.lldbresume import plan_of
+from wdbg.gdbstub.lldbstops import NOTHING, Cause, cause_of, stop_reply, threads_json
+from wdbg.gdbstub.points import Points
+from wdbg.gdbstub.rsp import PACKET_SIZE
+
+TRIPLE = b"wasm32-unknown-unknown-wasm".hex()
+_ANSWERS = {
+    "QThreadSuffixSupported": "OK",
+    "QListThreadsInStopReply": "OK",
+    "QPassSignals": "OK",
+    "qHostInfo": f"triple:{TRIPLE};endian:little;ptrsize:4;watchpoint_exceptions_received:after;"
+    f"hostname:{b'wdbg'.hex()};",
+    "qProcessInfo": f"pid:1;parent-pid:0;triple:{TRIPLE};endian:little;ptrsize:4;",
+    "qGDBServerVersion": f"name:wdbg;version:{__version__};",
+    "qRegisterInfo0": "name:pc;alt-name:pc;bitsize:64;offset:0;encoding:uint;format:hex;"
+    "set:General Purpose Registers;gcc:16;dwarf:16;generic:pc;",
+    "qWatchpointSupportInfo": "num:1024;",
+    "qAttached": "1",
+    "qSymbol": "OK",
+    "vCont?": "vCont;c;C;s;S;t",
+}
+"""Packets whose answer never changes, by name."""
+_WATCHES = {"2": WatchKind.WRITE, "3": WatchKind.READ, "4": WatchKind.ACCESS}
+_OUTPUT = PACKET_SIZE // 2 - 16
+
+
+def lldb_dialect() -> DialectFactory:
+    """A factory whose clients share what has been read of the guest's modules."""
+    modules = Modules()
+    return lambda session: Lldb(session, modules)
+
+
+class Lldb:
+    """One LLDB. See `wdbg.gdbstub.dialect.Dialect`."""
+
+    def __init__(self, session: Session, modules: Modules) -> None:
+        self._session = session
+        self._debugger = session.debugger
+        self._modules = modules
+        self._breakpoints = Breakpoints(self._debugger, modules)
+        self._points = Points(self._debugger)  # watchpoints
+        self._event = self._debugger.stop_event()
+        self._thread = self._event.tid
+        self._text_errors = False
+        self._prefixes: tuple[tuple[str, Callable[[str], str | None]], ...] = (
+            ("qWasmCallStack:", self._call_stack),
+            ("qWasm", self._wasm_value),
+            ("qSupported", self._supported),
+            ("qXfer:libraries:read::", self._libraries),
+            ("qThreadStopInfo", self._thread_stop),
+            ("qMemoryRegionInfo", self._region),
+            ("qRegisterInfo", lambda _: "E45"),
+            ("qRcmd,", self._monitor),
+        )
+        self._letters: dict[str, Callable[[str], str | None]] = {
+            "?": lambda _: self._stop(),
+            "Z": lambda packet: self._point(packet, insert=True),
+            "z": lambda packet: self._point(packet, insert=False),
+            "m": self._read,
+            "M": self._write,
+            "p": self._register,
+            "g": self._register,
+            "P": self._no_register,
+            "G": self._no_register,
+            "H": self._select,
+            "T": self._alive,
+            "D": self._detach,
+            "k": self._kill,
+        }
+
+    # ---- Dialect
+
+    def handle(self, packet: bytes) -> bytes | None:
+        """The reply to a packet."""
+        if packet[:1] == b"X":
+            return self._write_binary(packet).encode()
+        text = packet.decode("latin-1")
+        reply = self._answer(text)
+        return None if reply is None else reply.encode("latin-1")
+
+    def wants(self, event: StopEvent) -> bool:
+        """Not another debugger's breakpoints and watchpoints."""
+        if event.reason is StopReason.BREAKPOINT and event.place is not None:
+            return self._breakpoints.explains(event.place)
+        if event.reason is StopReason.WATCHPOINT and event.hit is not None:
+            hit = event.hit
+            return (hit.kind, hit.address, hit.length) in self._points.watchpoints
+        return True
+
+    def stopped(self, event: StopEvent) -> bytes:
+        """The stop reply."""
+        self.noticed(event)
+        return self._stop().encode()
+
+    def noticed(self, event: StopEvent) -> None:
+        """The guest has moved."""
+        self._event = event
+        self._thread = event.tid
+
+    def error(self, message: str) -> bytes:
+        """An error with its text, if LLDB has said that it reads that."""
+        return b"E01;" + message.encode().hex().encode() if self._text_errors else b"E01"
+
+    def closed(self) -> None:
+        """Take back what is armed."""
+        self._breakpoints.clear()
+        self._points.clear()
+
+    # ---- packets
+
+    def _answer(self, packet: str) -> str | None:
+        name = packet.partition(":")[0]
+        if name in _ANSWERS:
+            return _ANSWERS[name]
+        if packet == "QStartNoAckMode":
+            self._session.end_acknowledgements()
+            return "OK"
+        if packet == "QEnableErrorStrings":
+            self._text_errors = True
+            return "OK"
+        if packet == "qC":
+            return f"QC{self._event.tid:x}"
+        if packet == "qfThreadInfo":
+            return "m" + ",".join(f"{tid:x}" for tid in self._tids())
+        if packet == "qsThreadInfo":
+            return "l"
+        if packet == "jThreadsInfo":
+            return self._threads_info()
+        plan = plan_of(packet, self._thread)
+        if plan is not None:
+            self._session.resume(*plan)
+            return None
+        for prefix, method in self._prefixes:
+            if packet.startswith(prefix):
+                return method(packet.removeprefix(prefix) if prefix != "qWasm" else packet)
+        method_of_letter = self._letters.get(packet[:1])
+        return "" if method_of_letter is None else method_of_letter(packet)
+
+    def _supported(self, _rest: str) -> str:
+        return (
+            f"PacketSize={PACKET_SIZE:x};QStartNoAckMode+;QThreadSuffixSupported+;"
+            "QListThreadsInStopReply+;qXfer:libraries:read+;wasm-instance+;"
+        )
+
+    def _libraries(self, rest: str) -> str:
+        offset, length = lldbmemory.parse_range(rest)
+        whole = self._modules.library_list(self._debugger).decode("latin-1")
+        return ("m" if offset + length < len(whole) else "l") + whole[offset : offset + length]
+
+    def _monitor(self, rest: str) -> str:
+        try:
+            command = bytes.fromhex(rest).decode()
+        except ValueError:
+            raise DebugError("monitor: the command is not text in hex") from None
+        output = self._debugger.monitor(command.strip()).encode()
+        for start in range(0, len(output), _OUTPUT):
+            self._session.send(b"O" + output[start : start + _OUTPUT].hex().encode())
+        return "OK"
+
+    # ---- threads
+
+    def _tids(self) -> list[int]:
+        """All threads, the one that stopped first: LLDB selects the first that has a reason."""
+        tids = [thread.tid for thread in self._debugger.threads()]
+        return sorted(tids, key=lambda tid: tid != self._event.tid)
+
+    def _cause(self, tid: int) -> Cause:
+        if tid != self._event.tid:
+            return NOTHING
+        place = self._event.place
+        here = place is not None and self._breakpoints.at(place) is not None
+        return cause_of(self._event, here=here)
+
+    def _stop(self) -> str:
+        event = self._event
+        if event.reason is StopReason.EXITED:
+            return f"W{event.exit_status & 0xFF:02x}"
+        reply = stop_reply(
+            self._debugger.thread(event.tid),
+            event.tid,
+            self._cause(event.tid),
+            self._pc(event.tid),
+            self._tids(),
+        )
+        if event.reason is StopReason.MODULES:
+            reply += "library:1;"
+        if event.reason is StopReason.HISTORY:
+            reply += "replaylog:begin;"
+        return reply
+
+    def _thread_stop(self, rest: str) -> str:
+        thread = self._known(_hex(rest))
+        return stop_reply(thread, thread.tid, self._cause(thread.tid), self._pc(thread.tid))
+
+    def _threads_info(self) -> str:
+        rows = []
+        for tid in self._tids():
+            thread = self._debugger.thread(tid)
+            if thread is not None:
+                # A pc that is sent here is one that LLDB does not ask for, and each question
+                # tells which thread it looks at (see lldbvalues).
+                pc = self._pc(tid) if tid == self._event.tid else None
+                rows.append((thread, self._cause(tid), pc))
+        return threads_json(rows).decode()
+
+    def _known(self, tid: int) -> Thread:
+        thread = self._debugger.thread(tid)
+        if thread is None:
+            raise DebugError(f"no thread {tid:#x}")
+        return thread
+
+    def _select(self, packet: str) -> str:
+        tid = packet[2:]
+        if packet[1:2] == "g" and tid not in ("0", "-1"):
+            self._thread = self._known(_hex(tid)).tid
+        return "OK"
+
+    def _alive(self, packet: str) -> str:
+        self._known(_hex(packet[1:]))
+        return "OK"
+
+    # ---- registers, stacks, values
+
+    def _pc(self, tid: int) -> int:
+        frames = self._debugger.frames(tid)
+        return self._address(frames[0].place, innermost=True) if frames else CODE
+
+    def _address(self, place: Place, *, innermost: bool = False) -> int:
+        if innermost:
+            place = self._breakpoints.at(place) or place
+        return self._modules.address(self._debugger, place)
+
+    def _call_stack(self, rest: str) -> str:
+        thread = self._known(_hex(rest))
+        self._thread = thread.tid
+        frames = self._debugger.frames(thread.tid)
+        if not frames:  # LLDB cannot have a thread without a frame; nothing has this address
+            return little_endian(CODE)
+        return "".join(
+            little_endian(self._address(frame.place, innermost=frame.level == 0))
+            for frame in frames
+        )
+
+    def _wasm_value(self, packet: str) -> str:
+        return lldbvalues.value(self._debugger, self._modules, self._thread, packet)
+
+    def _register(self, packet: str) -> str:
+        number, _, thread = packet[1:].partition(";thread:")
+        if thread:
+            self._thread = self._known(_hex(thread.rstrip(";"))).tid
+        if packet[0] == "p" and _hex(number) != 0:
+            raise DebugError("there is no register but pc")
+        return little_endian(self._pc(self._thread))
+
+    def _no_register(self, _packet: str) -> str:
+        raise DebugError("a WebAssembly program's pc cannot be set")
+
+    # ---- memory
+
+    def _read(self, packet: str) -> str:
+        address, length = lldbmemory.parse_range(packet[1:])
+        return lldbmemory.read(self._debugger, self._modules, address, length).hex()
+
+    def _write(self, packet: str) -> str:
+        where, _, digits = packet[1:].partition(":")
+        try:
+            data = bytes.fromhex(digits)
+        except ValueError:
+            raise DebugError("the bytes to write are not hex") from None
+        return self._store(where, data)
+
+    def _write_binary(self, packet: bytes) -> str:
+        where, _, data = packet[1:].partition(b":")
+        return self._store(where.decode("latin-1"), data)
+
+    def _store(self, where: str, data: bytes) -> str:
+        address, length = lldbmemory.parse_range(where)
+        if length != len(data):
+            raise DebugError(f"{length} bytes announced, {len(data)} came")
+        lldbmemory.write(self._debugger, address, data)
+        return "OK"
+
+    def _region(self, rest: str) -> str:
+        if rest in ("", ":"):
+            return "OK"
+        return lldbmemory.region(self._debugger, self._modules, _hex(rest.removeprefix(":")))
+
+    # ---- breakpoints, watchpoints
+
+    def _point(self, packet: str, *, insert: bool) -> str:
+        kind, _, rest = packet[1:].partition(",")
+        address, length = lldbmemory.parse_range(rest.partition(";")[0])
+        if kind in ("0", "1"):
+            (self._breakpoints.add if insert else self._breakpoints.remove)(address)
+        elif kind in _WATCHES:
+            change = self._points.add_watchpoint if insert else self._points.remove_watchpoint
+            change(_WATCHES[kind], address, length)
+        else:
+            return ""
+        return "OK"
+
+    # ---- leaving
+
+    def _detach(self, packet: str) -> str:
+        if packet.startswith("D1"):
+            raise DebugError("the guest runs on when LLDB leaves: detach without --keep-stopped")
+        self._session.detach()
+        return "OK"
+
+    def _kill(self, _packet: str) -> str:
+        self._session.kill()
+        return "X09"
+
+
+def _hex(text: str) -> int:
+    """A number of at most 64 bits; DebugError for anything else."""
+    try:
+        value = int(text, 16) if len(text) <= 18 else -1
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 64:
+        raise DebugError(f"{text[:40]!r} is no number")
+    return value

@@ -1,0 +1,115 @@
+"""The modules that LLDB is told of: their code, their files for LLDB, and the list of them."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+from pathlib import Path
+from typing import cast
+from xml.sax.saxutils import quoteattr
+
+from wdbg.debugger.model import Debugger, ModuleInfo, Place
+from wdbg.errors import WdbgError
+from wdbg.gdbstub.lldbaddress import module_address, split_address
+from wdbg.gdbstub.lldbcode import Code
+from wdbg.gdbstub.lldbview import view_of
+from wdbg.instrument.cache import cache_root
+
+log = logging.getLogger(__name__)
+
+
+class Modules:
+    """What has been read of the guest's modules. One object serves all clients of a run."""
+
+    def __init__(self, cache: Path | None = None) -> None:
+        """`cache` is where the files for LLDB go."""
+        self._cache = cache
+        self._code: dict[int, Code] = {}
+        self._files: dict[int, bytes] = {}
+        self._views: dict[int, Path | None] = {}
+
+    def info(self, debugger: Debugger, number: int) -> ModuleInfo | None:
+        """A module by its number."""
+        return next((info for info in debugger.modules() if info.number == number), None)
+
+    def code(self, debugger: Debugger, number: int) -> Code:
+        """Functions of a module; none if the host has no file of it."""
+        code = self._code.get(number)
+        if code is None:
+            info = self.info(debugger, number)
+            # The original: the copy for LLDB lacks imports, and with them the globals' indices.
+            code = self._code[number] = Code(_mapped(info.path if info else None))
+        return code
+
+    def place(self, debugger: Debugger, address: int) -> Place | None:
+        """The place that LLDB calls by this address, None if it is in no module's code."""
+        parts = split_address(address)
+        info = self.info(debugger, parts[0]) if parts else None
+        if parts is None or info is None:
+            return None
+        offset = parts[1] - info.code_base
+        return Place(info.number, offset) if 0 <= offset <= info.code_size else None
+
+    def address(self, debugger: Debugger, place: Place) -> int:
+        """The other way round."""
+        info = self.info(debugger, place.module)
+        return module_address(place.module, place.offset + (info.code_base if info else 0))
+
+    def read(self, debugger: Debugger, address: int, length: int) -> bytes:
+        """Bytes of a module's file by their address; empty beyond its end."""
+        parts = split_address(address)
+        if parts is None:
+            return b""
+        data = self._file(self.info(debugger, parts[0]))
+        return data[parts[1] : parts[1] + length]
+
+    def file_size(self, debugger: Debugger, number: int) -> int:
+        """Bytes of a module's file, 0 if there is none."""
+        return len(self._file(self.info(debugger, number)))
+
+    def library_list(self, debugger: Debugger) -> bytes:
+        """Answer to qXfer:libraries:read. A name that is a path makes LLDB read that file."""
+        entries = []
+        for info in debugger.modules():
+            view = self.view(info)
+            name = str(view) if view else info.name
+            entries.append(
+                f"<library name={quoteattr(name)}>"
+                f'<section address="{module_address(info.number):#x}"/></library>'
+            )
+        return f"<library-list>{''.join(entries)}</library-list>".encode()
+
+    def view(self, info: ModuleInfo) -> Path | None:
+        """The file that LLDB is to read; None if there is none."""
+        if info.number not in self._views:
+            self._views[info.number] = self._make_view(info)
+        return self._views[info.number]
+
+    def _make_view(self, info: ModuleInfo) -> Path | None:
+        if info.path is None:
+            return None
+        try:
+            cache = self._cache or cache_root() / "symbols" / "lldb"
+            return view_of(info.path.resolve(), info.number, cache)
+        except WdbgError as error:
+            log.warning("%s: LLDB reads the original file: %s", info.name, error)
+            return info.path if info.path.is_file() else None
+
+    def _file(self, info: ModuleInfo | None) -> bytes:
+        """Contents of what LLDB reads, mapped: a kernel has 20 MB."""
+        if info is None:
+            return b""
+        data = self._files.get(info.number)
+        if data is None:
+            data = self._files[info.number] = _mapped(self.view(info))
+        return data
+
+
+def _mapped(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    try:
+        with path.open("rb") as file:
+            return cast(bytes, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError):  # ValueError: an empty file
+        return b""
