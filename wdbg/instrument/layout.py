@@ -27,6 +27,8 @@ PROBE_EXPORT = "__wdbg_probe"
 """(i32 address of the stop point's byte) -> i32: parks with CALL_PROBE."""
 WATCH_EXPORT = "__wdbg_watch"
 """(i32 address, i32 length, i32 ACCESS bits) -> (): parks with CALL_WATCH."""
+WATCH_RANGE_EXPORT = "__wdbg_watch_range"
+"""The same, but parks only if a granule of the range is marked."""
 PROGRAM_PROBES = "probes"
 """Import of a program: immutable i32 global, address of its first stop point's byte."""
 TRAP_EXPORT = "__wdbg_trap"
@@ -91,7 +93,8 @@ parks at ``RING_SIZE - RING_ROOM``. Small enough to stay in a second-level cache
 WATCH_MAP = RING_END
 WATCH_GRANULE = 6
 WATCH_END = WATCH_MAP + (1 << 32 - WATCH_GRANULE)
-"""A byte for each 64 bytes of guest memory: nonzero = part of it is watched."""
+"""A byte for each 64 bytes of guest memory: nonzero = part of it is watched. A page follows that
+scans of ranges may read."""
 
 CALL_TICK = 1
 """The quantum is over, in kernel code. RESULT 1 = take an interrupt now."""

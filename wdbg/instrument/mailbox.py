@@ -120,6 +120,46 @@ class Mailbox:
         )
         return self.add.function(layout.PROBE_EXPORT, (I32,), (I32,), body, export=True)
 
+    def watch_functions(self) -> tuple[int, int]:
+        """``__wdbg_watch`` and ``__wdbg_watch_range``, both (i32 address, i32 length, i32 bits) ->
+        (). The first parks; the second does if any granule of the range is marked."""
+        kinds = (I32, I32, I32)
+        arguments = [self.argument(i, op("local.get", i), I32) for i in range(3)]
+        park = b"".join(arguments) + self.leave(layout.CALL_WATCH)
+        watch = self.add.function(layout.WATCH_EXPORT, kinds, (), park, export=True)
+        # locals: 3 the granule at hand, 4 the last one
+        shift = i32_const(layout.WATCH_GRANULE) + op("i32.shr_u")
+        last = op("local.get", 0) + op("local.get", 1) + op("i32.add") + i32_const(1)
+        marked = op("local.get", 3) + access("i64.load", self.memory, layout.WATCH_MAP, 0)
+        call = b"".join(op("local.get", i) for i in range(3)) + op("call", watch) + RETURN
+        step = op("local.get", 3) + i32_const(8) + op("i32.add") + op("local.tee", 3)
+        body = (
+            op("local.get", 1)
+            + op("i32.eqz")
+            + if_(RETURN)
+            + op("local.get", 0)
+            + shift
+            + op("local.set", 3)
+            + last
+            + op("i32.sub")
+            + shift
+            + op("local.set", 4)
+            + loop(
+                marked
+                + op("i64.eqz")
+                + op("i32.eqz")
+                + if_(call)
+                + step
+                + op("local.get", 4)
+                + op("i32.le_u")
+                + op("br_if", 0)
+            )
+        )
+        range_ = self.add.function(
+            layout.WATCH_RANGE_EXPORT, kinds, (), body, (I32, I32), export=True
+        )
+        return watch, range_
+
     def wait_functions(self) -> dict[str, int]:
         """The functions that replace wait32, wait64 and notify: operands as those of the
         instruction, and its static offset. They trap like the instruction on an address that is

@@ -38,6 +38,7 @@ from wdbg.instrument.sweep import Pass, Progress, sweep
 from wdbg.instrument.ticks import TickPass
 from wdbg.instrument.variant import Variant
 from wdbg.instrument.waits import WaitPass
+from wdbg.instrument.watch import WatchPass
 
 I32, I64 = ValueType.I32, ValueType.I64
 _INIT_MEMORY = "__wasm_init_memory"
@@ -123,6 +124,8 @@ def instrument_kernel(
         passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected, resumed))
     if probes is not None:
         passes.append(probes)
+    if variant.watch:
+        passes.append(WatchPass(len(memories), *box.watch_functions(), frozenset(initial)))
     if module.memories[0].shared:
         passes.append(WaitPass(waits, frozenset(initial), initial_waits))
     if not renumbering.trivial:
@@ -206,7 +209,7 @@ def instrument_program(
         raise BadInput("the program waits on a shared memory of its own")
     if variant.probes and len(module.memories) > len(module.imported(Kind.MEMORY)):
         raise BadInput("the program defines a memory of its own")
-    shift = 1 + 3 * waits + variant.probes
+    shift = 1 + 3 * waits + variant.probes + 2 * variant.watch
     add = Additions(module, len(module.function_types) + shift)
     new_imports: list[tuple[str, int]] = [(layout.PROGRAM_SLOW, add.type((I32,)))]
     if waits:
@@ -216,7 +219,12 @@ def instrument_program(
             (layout.NOTIFY_EXPORT, add.type((I32, I32, I32), (I32,))),
         ]
     if variant.probes:
+        probe = first + len(new_imports)
         new_imports.append((layout.PROBE_EXPORT, add.type((I32,), (I32,))))
+    if variant.watch:
+        watch = first + len(new_imports)
+        kind = add.type((I32, I32, I32))
+        new_imports += [(layout.WATCH_EXPORT, kind), (layout.WATCH_RANGE_EXPORT, kind)]
     renumbering = Renumbering({}, first, shift, imported_globals, 1 + variant.probes)
     tick = imported_globals
     stack = find_stack_pointer(module, Port("program", guess_stack_pointer=False))
@@ -224,12 +232,14 @@ def instrument_program(
     passes: list[Pass] = []
     probes = None
     if variant.probes:
-        probes = _probe_pass(module, add, len(module.memories), first + shift - 1, tick + 1)
+        probes = _probe_pass(module, add, len(module.memories), probe, tick + 1)
     if variant.ticks:
         resumed = probes.at_tick if probes is not None else None
         passes.append(TickPass(tick, slow, resumed=resumed))
     if probes is not None:
         passes.append(probes)
+    if variant.watch:
+        passes.append(WatchPass(len(module.memories), watch, watch + 1))
     if waits:
         targets = {
             "memory.atomic.wait32": first + 1,

@@ -35,7 +35,7 @@ class Variant:
     def debug_pages(self) -> int:
         """64 KiB pages of debug memory that its modules want."""
         if self.watch:
-            return layout.WATCH_END // layout.PAGE
+            return layout.WATCH_END // layout.PAGE + 1
         if self.recording is not None:
             return (layout.RING + layout.RING_SIZE) // layout.PAGE
         if self.probes:

@@ -26,6 +26,7 @@ from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import Scheduler
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
+from wdbg.runtime.tracer import Tracer
 
 NS_PER_TICK = 4
 """Virtual nanoseconds in a tick: about what a tick takes on a present-day machine."""
@@ -97,6 +98,8 @@ class Machine:
         granule."""
         self.stopped_at: tuple[Task, Captured] | None = None
         """After a stop for `on_probe`: the task that stands at the stop point, its frame there."""
+        self.tracer: Tracer | None = None
+        """Records a trace, in variants that have a ring."""
         self.traps: list[Stop] = []
         """Traps in kernel code that the guest was left to deal with."""
         self.running: Task | None = None
@@ -170,6 +173,8 @@ class Machine:
 
     def switch(self, cpu: Cpu, task: Task) -> None:
         """Context switch on `cpu`."""
+        if self.tracer is not None and cpu.task is not None:
+            self.tracer.switch(cpu.task, task)
         cpu.task = task
         self.switches += 1
         self.hash.event(self.ticks, cpu.number | 0x80, task.pointer)
@@ -178,6 +183,8 @@ class Machine:
         """End the run at this point; the first reason counts."""
         if self.stop is None:
             self.stop = stop
+            if self.tracer is not None and stop.kind is StopKind.PANIC:
+                self.tracer.panic(stop.message)
 
     def request_stop(self, stop: Stop) -> None:
         """End the run at the next scheduling point (safe in a signal handler)."""
@@ -228,6 +235,8 @@ class Machine:
     def console_output(self, data: bytes) -> None:
         """Bytes that the guest wrote."""
         self.hash.data(self.ticks, data)
+        if self.tracer is not None:
+            self.tracer.console(data)
         self.console.write(data)
 
     def console_input(self, limit: int) -> bytes:
@@ -447,7 +456,7 @@ class Machine:
         else:
             self.quanta += 1
             self.hash.event(self.ticks, cpu.number, task.pointer)
-        handlers = self.abi.handlers
+        handlers, tracer = self.abi.handlers, self.tracer
         used_up = False
         while True:
             task = cpu.task
@@ -461,6 +470,8 @@ class Machine:
                 task.fresh = False
                 task.set_tick(tick.value)
             self.running = task
+            if tracer is not None:
+                tracer.enter(cpu.number, task, self._end, self.skipped)
             if task.fiber.poll():
                 tick.value = left = task.get_tick()
                 self.ticks = self._end - left
@@ -490,6 +501,9 @@ class Machine:
                 if self._at_stop_point(cpu, task):
                     used_up = True
                     break
+            elif call == layout.CALL_RING:
+                task.answer = 0
+                self._empty_ring()
             elif call == layout.CALL_WATCH:
                 task.answer = 0
                 if self.on_access is not None:
@@ -503,6 +517,13 @@ class Machine:
                 dead.close()
             self._dead.clear()
         return used_up
+
+    def _empty_ring(self) -> None:
+        """The ring of trace records is full; without a tracer nobody wants them."""
+        if self.tracer is not None:
+            self.tracer.drain()
+        else:
+            self.mailbox.ring_head.value = 0
 
     def _at_stop_point(self, cpu: Cpu, task: Task) -> bool:
         """A task has parked at an armed stop point; True if the run is to stop there."""
@@ -532,6 +553,8 @@ class Machine:
             task.answer = WAIT_TIMED_OUT
             return False
         cpu.wait(address, self.now() + timeout if timeout > 0 else 0)
+        if self.tracer is not None:
+            self.tracer.idle(cpu.number)
         return True
 
     def _notify(self, task: Task) -> bool:
@@ -560,6 +583,7 @@ class Machine:
         pid = os.fork()
         if pid == 0:
             status = 1
+            self.tracer = None
             try:
                 os.close(reader)
                 with os.fdopen(writer, "wb") as out:

@@ -7,6 +7,7 @@ which the machine turns into a guest error, never into a host crash.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 from wdbg.runtime.engine import SharedMemory
 
@@ -26,6 +27,8 @@ class GuestMemory:
         self.shared = memory
         self._base = memory.address
         self._size = memory.size()
+        self.on_write: Callable[[int, int], None] | None = None
+        """Called before the host writes (address, length)."""
         self.words = (ctypes.c_uint32 * (maximum // 4)).from_address(self._base)
         """u32 at byte address 4*i; touch only what `check` has seen."""
 
@@ -49,6 +52,8 @@ class GuestMemory:
     def write(self, address: int, data: bytes) -> None:
         """Store `data` at `address`."""
         self.check(address, len(data))
+        if self.on_write is not None:
+            self.on_write(address, len(data))
         ctypes.memmove(self._base + address, data, len(data))
 
     def read_u32(self, address: int) -> int:

@@ -116,6 +116,13 @@ class Probes:
         self.modules.append(module)
         return module
 
+    def watch(self, address: int, length: int, value: int) -> None:
+        """Mark (1) or unmark (0) the granules of a range of guest memory, in variants with watch
+        checks. Marks are not counted: after unmarking, mark again what is still watched."""
+        first = max(0, address - 15) >> layout.WATCH_GRANULE
+        last = (address + length - 1) >> layout.WATCH_GRANULE
+        ctypes.memset(self._address + layout.WATCH_MAP + first, value, last - first + 1)
+
     def find(self, address: int) -> tuple[ProbedModule, int]:
         """Module and number of the stop point whose byte is at `address`."""
         for module in reversed(self.modules):

@@ -182,7 +182,10 @@ class LinuxWasm:
         if not self._has_interrupts:
             return
         index = self._irq_words + cpu * (IRQ_STRIDE >> 2)
-        self.machine.memory.words[index] |= 1 << irq
+        memory = self.machine.memory
+        if memory.on_write is not None:
+            memory.on_write(index << 2, 4)
+        memory.words[index] |= 1 << irq
         self.machine.wake_waiters(index << 2, 1)
 
     def raise_timer(self, cpu: int) -> None:
