@@ -10,10 +10,15 @@ by addresses relative to its ebp (the canonical frame address is ebp + 80, its u
     +64        function index
     +56 - 8 i  wasm local i, 8 bytes, little-endian; i32 zero-extended, floats by their bits
     esp + 8 j  slot j of the operand stack, 0 at the bottom
+    esp - 64 + 4 (k - 1)  __memory_base of the process, if the frame is of program k's code
 
 Location expressions are rewritten in place, so an operand must be as short as a wasm location's:
 windows ebp, esi = ebp - 128, edi = ebp - 256 and ebx = ebp - 384 bring each of the first 64
 locals within one byte's reach, and esp does so for the first 8 operands.
+
+A program's static data is somewhere else in every process that runs it, so its locations count
+from the memory base in the record: right in each process' frames, and an error in frames of the
+kernel and of other programs, which have a slot of their own.
 
 All records have the same size and lie one below the other by depth (calls between a frame and the
 outermost one), so a frame's address is the same as long as it lives, and inner frames have lower
@@ -28,7 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from symbols.shadow.addresses import FRAME_AREA, frame_area, frame_slot
+from symbols.shadow.addresses import FRAME_AREA, MOST_PROGRAMS, frame_area, frame_slot
 
 RECORD_SIZE: Final = 2048
 CFA_FROM_EBP: Final = 80
@@ -36,7 +41,10 @@ WINDOW: Final = 128
 """Bytes between the bases of two neighbouring windows on the locals."""
 MOST_LOCALS: Final = 208
 """Locals with a higher index are not in a record; DWARF that asks for one is dropped."""
-MOST_OPERANDS: Final = 44
+MOST_OPERANDS: Final = 38
+
+MEMORY_BASES: Final = 64
+"""Bytes below esp for the memory bases, a slot of 4 bytes for each program."""
 
 _TOP: Final = 256
 """Bytes above the outermost record, for reads beyond a frame's end."""
@@ -47,10 +55,11 @@ _LINKS = struct.Struct("<IIII")
 _LINKS_AT = RECORD_SIZE - _LINKS.size
 _EBP_AT = RECORD_SIZE - CFA_FROM_EBP
 _LOCAL0_AT = _EBP_AT + 56
-_ESP_AT = 0
+_ESP_AT = MEMORY_BASES
 _STACK_POINTER_AT = _EBP_AT + 68
 
-assert _LOCAL0_AT - 8 * (MOST_LOCALS - 1) >= 8 * MOST_OPERANDS
+assert _LOCAL0_AT - 8 * (MOST_LOCALS - 1) >= _ESP_AT + 8 * MOST_OPERANDS
+assert MEMORY_BASES == 4 * MOST_PROGRAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +126,12 @@ def pack_record(
     function: int,
     local_values: Sequence[int | None],
     operands: Sequence[int | None] = (),
+    memory_base: tuple[int, int] | None = None,
 ) -> Record:
     """A frame's record. None is a value that nobody knows, as are locals beyond the sequence's
     end; values are taken modulo 2**64 (2**32 for the links). What is beyond MOST_LOCALS and
-    MOST_OPERANDS is left out."""
+    MOST_OPERANDS is left out. `memory_base` is (module number, its __memory_base) for code of a
+    program."""
     data = bytearray(RECORD_SIZE)
     known = bytearray(RECORD_SIZE)
     mask = 0xFFFF_FFFF
@@ -131,6 +142,10 @@ def pack_record(
     known[_LINKS_AT:] = b"\1" * _LINKS.size
     if stack_pointer is None:
         known[_STACK_POINTER_AT : _STACK_POINTER_AT + 4] = bytes(4)
+    if memory_base is not None and 1 <= memory_base[0] <= MOST_PROGRAMS:
+        at = 4 * (memory_base[0] - 1)
+        data[at : at + 4] = (memory_base[1] & mask).to_bytes(4, "little")
+        known[at : at + 4] = b"\1" * 4
     for first, step, values in (
         (_LOCAL0_AT, -8, local_values[:MOST_LOCALS]),
         (_ESP_AT, 8, operands[:MOST_OPERANDS]),

@@ -42,7 +42,7 @@ def test_values_are_where_the_registers_point() -> None:
     operands = [10, None, 12]
     record = frames.pack_record(
         caller_pc=0xC000_1234, caller_ebp=0xE00F_0000, stack_pointer=None, function=77,
-        local_values=values, operands=operands,
+        local_values=values, operands=operands, memory_base=(2, 0x12345678),
     )  # fmt: skip
     cfa = frames.frame_cfa(3, 5)
     start = frames.record_start(3, 5)
@@ -67,6 +67,8 @@ def test_values_are_where_the_registers_point() -> None:
     assert read(cfa - 8, 4) == (0xE00F_0000).to_bytes(4, "little")
     assert read(cfa - 12, 4) == b""
     assert read(cfa - 16, 4) == (77).to_bytes(4, "little")
+    assert read(regs.esp - 64, 4) == b""
+    assert read(regs.esp - 60, 8) == (0x12345678).to_bytes(4, "little")
     pointer = frames.position(cfa - 12)
     assert pointer is not None
     assert pointer.slot is frames.Slot.STACK_POINTER
