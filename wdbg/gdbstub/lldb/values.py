@@ -7,9 +7,9 @@ about a stack or a register; LLDB names a thread when it first shows it after a 
 from __future__ import annotations
 
 from wdbg.debugger.model import DebugError, Debugger, Frame
-from wdbg.gdbstub.lldbaddress import little_endian
-from wdbg.gdbstub.lldbmodules import Modules
-from wdbg.gdbstub.lldbview import split_global
+from wdbg.gdbstub.lldb.address import little_endian
+from wdbg.gdbstub.lldb.modules import Modules
+from wdbg.gdbstub.lldb.view import split_global
 
 _MOST = 1 << 32
 

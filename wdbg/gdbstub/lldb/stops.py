@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wdbg.debugger.model import Hit, StopEvent, StopReason, Thread
-from wdbg.gdbstub.lldbaddress import little_endian
+from wdbg.gdbstub.lldb.address import little_endian
 
 SIGNAL = {
     StopReason.ATTACH: 5,

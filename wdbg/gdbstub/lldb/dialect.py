@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from wdbg import __version__
 from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason, Thread, WatchKind
-from wdbg.gdbstub import lldbmemory, lldbvalues
 from wdbg.gdbstub.dialect import DialectFactory, Session
-from wdbg.gdbstub.lldbaddress import CODE, little_endian
-from wdbg.gdbstub.lldbbreakpoints import Breakpoints
-from wdbg.gdbstub.lldbmodules import Modules
-from wdbg.gdbstub.lldbresume import plan_of
-from wdbg.gdbstub.lldbstops import NOTHING, Cause, cause_of, stop_reply, threads_json
+from wdbg.gdbstub.lldb import memory, values
+from wdbg.gdbstub.lldb.address import CODE, little_endian
+from wdbg.gdbstub.lldb.breakpoints import Breakpoints
+from wdbg.gdbstub.lldb.modules import Modules
+from wdbg.gdbstub.lldb.resume import plan_of
+from wdbg.gdbstub.lldb.stops import NOTHING, Cause, cause_of, stop_reply, threads_json
 from wdbg.gdbstub.points import Points
 from wdbg.gdbstub.rsp import PACKET_SIZE
 
@@ -160,7 +160,7 @@ class Lldb:
         )
 
     def _libraries(self, rest: str) -> str:
-        offset, length = lldbmemory.parse_range(rest)
+        offset, length = memory.parse_range(rest)
         whole = self._modules.library_list(self._debugger).decode("latin-1")
         return ("m" if offset + length < len(whole) else "l") + whole[offset : offset + length]
 
@@ -215,7 +215,7 @@ class Lldb:
             thread = self._debugger.thread(tid)
             if thread is not None:
                 # A pc that is sent here is one that LLDB does not ask for, and each question
-                # tells which thread it looks at (see lldbvalues).
+                # tells which thread it looks at (see `values`).
                 pc = self._pc(tid) if tid == self._event.tid else None
                 rows.append((thread, self._cause(tid), pc))
         return threads_json(rows).decode()
@@ -259,7 +259,7 @@ class Lldb:
         )
 
     def _wasm_value(self, packet: str) -> str:
-        return lldbvalues.value(self._debugger, self._modules, self._thread, packet)
+        return values.value(self._debugger, self._modules, self._thread, packet)
 
     def _register(self, packet: str) -> str:
         number, _, thread = packet[1:].partition(";thread:")
@@ -275,8 +275,8 @@ class Lldb:
     # ---- memory
 
     def _read(self, packet: str) -> str:
-        address, length = lldbmemory.parse_range(packet[1:])
-        return lldbmemory.read(self._debugger, self._modules, address, length).hex()
+        address, length = memory.parse_range(packet[1:])
+        return memory.read(self._debugger, self._modules, address, length).hex()
 
     def _write(self, packet: str) -> str:
         where, _, digits = packet[1:].partition(":")
@@ -291,22 +291,22 @@ class Lldb:
         return self._store(where.decode("latin-1"), data)
 
     def _store(self, where: str, data: bytes) -> str:
-        address, length = lldbmemory.parse_range(where)
+        address, length = memory.parse_range(where)
         if length != len(data):
             raise DebugError(f"{length} bytes announced, {len(data)} came")
-        lldbmemory.write(self._debugger, address, data)
+        memory.write(self._debugger, address, data)
         return "OK"
 
     def _region(self, rest: str) -> str:
         if rest in ("", ":"):
             return "OK"
-        return lldbmemory.region(self._debugger, self._modules, _hex(rest.removeprefix(":")))
+        return memory.region(self._debugger, self._modules, _hex(rest.removeprefix(":")))
 
     # ---- breakpoints, watchpoints
 
     def _point(self, packet: str, *, insert: bool) -> str:
         kind, _, rest = packet[1:].partition(",")
-        address, length = lldbmemory.parse_range(rest.partition(";")[0])
+        address, length = memory.parse_range(rest.partition(";")[0])
         if kind in ("0", "1"):
             (self._breakpoints.add if insert else self._breakpoints.remove)(address)
         elif kind in _WATCHES:

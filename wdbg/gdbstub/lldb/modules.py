@@ -10,9 +10,9 @@ from xml.sax.saxutils import quoteattr
 
 from wdbg.debugger.model import Debugger, ModuleInfo, Place
 from wdbg.errors import WdbgError
-from wdbg.gdbstub.lldbaddress import module_address, split_address
-from wdbg.gdbstub.lldbcode import Code
-from wdbg.gdbstub.lldbview import view_of
+from wdbg.gdbstub.lldb.address import module_address, split_address
+from wdbg.gdbstub.lldb.code import Code
+from wdbg.gdbstub.lldb.view import view_of
 from wdbg.instrument.cache import cache_root
 
 log = logging.getLogger(__name__)

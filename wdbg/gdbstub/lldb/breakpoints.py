@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from wdbg.debugger.model import DebugError, Debugger, Place
-from wdbg.gdbstub.lldbmodules import Modules
+from wdbg.gdbstub.lldb.modules import Modules
 from wdbg.gdbstub.points import Points
 
 

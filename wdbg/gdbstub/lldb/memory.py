@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from wdbg.debugger.model import DebugError, Debugger
-from wdbg.gdbstub.lldbaddress import CODE, is_memory, module_address, split_address
-from wdbg.gdbstub.lldbmodules import Modules
+from wdbg.gdbstub.lldb.address import CODE, is_memory, module_address, split_address
+from wdbg.gdbstub.lldb.modules import Modules
 from wdbg.gdbstub.rsp import PACKET_SIZE
 
 LONGEST_READ = PACKET_SIZE // 2 - 16
