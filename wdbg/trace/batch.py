@@ -1,0 +1,167 @@
+"""Columns of consecutive events: what ring records decode to, and what a chunk of a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from wdbg.trace.events import FIELDS, TABLE_OF, Kind, Table
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
+Column = npt.NDArray[np.uint32] | npt.NDArray[np.int32]
+Columns = dict[str, Column]
+Rows = npt.NDArray[np.void]
+
+RUN = np.dtype([("start", "<u4"), ("cpu", "<u4"), ("task", "<u4"), ("skipped", "<u8")])
+"""Events from number `start` on were on this CPU, in this task (a number of the table of tasks),
+and their virtual time is `skipped` nanoseconds more than tick * ns_per_tick."""
+
+COMMON = (
+    ("seq", "<u4"),
+    ("kind", "u1"),
+    ("cpu", "<u2"),
+    ("task", "<u4"),
+    ("tick", "<u8"),
+    ("time", "<u8"),
+)
+"""First fields of every structured array: number of the event in its batch, `Kind`, CPU, task
+number, tick, virtual nanoseconds."""
+
+TABLE_BY_KIND = np.zeros(256, np.uint8)
+for _kind, _table in TABLE_OF.items():
+    TABLE_BY_KIND[_kind] = _table
+TABLE_BY_KIND.flags.writeable = False
+
+ROW_TYPES: Mapping[Table, np.dtype[np.void]] = {
+    table: np.dtype([*COMMON, *((f.name, "<i4" if f.signed else "<u4") for f in fields)])
+    for table, fields in FIELDS.items()
+}
+"""The structured array of each table."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events in order. `tables[t]` has a column a field, a value for each event of table t."""
+
+    kind: U8
+    tick: U64
+    runs: Rows
+    """Of type RUN, the first starts at 0; empty only if there is no event."""
+    tables: dict[Table, Columns]
+    lost: int = 0
+    """Records that were damaged and left out."""
+    _places: dict[Table, Places] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def places(self, table: Table) -> Places:
+        """Numbers of the events of a table, ascending."""
+        found = self._places.get(table)
+        if found is None:
+            if self.only(table):
+                found = np.arange(len(self.kind))
+            else:
+                found = np.flatnonzero(TABLE_BY_KIND[self.kind] == table)
+            self._places[table] = found
+        return found
+
+    def only(self, table: Table) -> bool:
+        """Whether the batch has events of this table and of no other."""
+        columns = self.tables.get(table)
+        return columns is not None and len(next(iter(columns.values()))) == len(self.kind)
+
+    def spread(self, name: str) -> U64:
+        """A run's field, once for each event."""
+        starts = self.runs["start"].astype(np.int64)
+        lengths = np.diff(np.concatenate((starts, [len(self.kind)])))
+        return np.repeat(self.runs[name], lengths)
+
+    def cpu(self) -> U32:
+        """CPU of each event."""
+        return self.spread("cpu").astype(np.uint32, copy=False)
+
+    def task(self) -> U32:
+        """Task number of each event."""
+        return self.spread("task").astype(np.uint32, copy=False)
+
+    def time(self, ns_per_tick: int) -> U64:
+        """Virtual nanoseconds of each event."""
+        return self.tick * np.uint64(ns_per_tick) + self.spread("skipped")
+
+    def rows(self, table: Table, ns_per_tick: int) -> Rows:
+        """The events of a table as a structured array of type ROW_TYPES[table]."""
+        places = self.places(table)
+        rows = np.empty(len(places), ROW_TYPES[table])
+        if not len(places):
+            return rows
+        all_of_them = len(places) == len(self.kind)
+        run = np.searchsorted(self.runs["start"], places, side="right") - 1
+        rows["seq"] = places
+        tick = self.tick if all_of_them else self.tick[places]
+        rows["kind"] = self.kind if all_of_them else self.kind[places]
+        rows["cpu"] = self.runs["cpu"][run]
+        rows["task"] = self.runs["task"][run]
+        rows["tick"] = tick
+        rows["time"] = tick * np.uint64(ns_per_tick) + self.runs["skipped"][run]
+        for name, column in self.tables[table].items():
+            rows[name] = column
+        return rows
+
+    def select(self, wanted: npt.NDArray[np.bool_]) -> Batch:
+        """The events that the mask keeps."""
+        kept = np.flatnonzero(wanted)
+        tables: dict[Table, Columns] = {}
+        for table, columns in self.tables.items():
+            mask = wanted[self.places(table)]
+            if mask.any():
+                tables[table] = {name: column[mask] for name, column in columns.items()}
+        # A run keeps its place among the events that are left; runs without events go.
+        starts = np.searchsorted(kept, self.runs["start"])
+        used = np.diff(np.concatenate((starts, [len(kept)]))) > 0
+        runs = self.runs[used].copy()
+        runs["start"] = starts[used]
+        return Batch(self.kind[kept], self.tick[kept], runs, tables)
+
+
+def empty() -> Batch:
+    """No events."""
+    return Batch(np.empty(0, np.uint8), np.empty(0, np.uint64), np.empty(0, RUN), {})
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Batches one after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return empty()
+    tables: dict[Table, Columns] = {}
+    for table in sorted({table for batch in batches for table in batch.tables}):
+        parts = [batch.tables[table] for batch in batches if table in batch.tables]
+        tables[table] = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    runs, first = [], 0
+    for batch in batches:
+        moved = batch.runs.copy()
+        moved["start"] += first
+        runs.append(moved)
+        first += len(batch)
+    return Batch(
+        np.concatenate([batch.kind for batch in batches]),
+        np.concatenate([batch.tick for batch in batches]),
+        np.concatenate(runs),
+        tables,
+        sum(batch.lost for batch in batches),
+    )
+
+
+def counts(batch: Batch) -> dict[Kind, int]:
+    """Events of each kind."""
+    found = np.bincount(batch.kind, minlength=1)
+    known = {int(kind) for kind in Kind}
+    return {Kind(int(k)): int(found[k]) for k in np.flatnonzero(found) if int(k) in known}

@@ -1,0 +1,187 @@
+"""`python -m wdbg.trace.record FILE [--ring BYTES]`: the process that writes a trace file.
+
+It reads the frames of `feed` from standard input. At its end, expected or not, it writes all that
+has come and finishes the file; frames are collected for at most FLUSH_AFTER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from wdbg.errors import BadInput, WdbgError
+from wdbg.trace.chunk import Compressor
+from wdbg.trace.feed import (
+    FRAME,
+    MAX_FRAME,
+    FrameType,
+    FunctionRow,
+    LockClassRow,
+    TaskRow,
+    TraceHeader,
+)
+from wdbg.trace.lives import Lives
+from wdbg.trace.raw import Context, decode
+from wdbg.trace.tables import StringRow
+from wdbg.trace.writer import FlightRecorder, Output, TraceFile, TraceWriter
+
+FLUSH_AFTER = 0.05
+"""Seconds of wall clock: at most so much is lost when this process is killed, and the time that
+a chunk's work takes. (100 ms are promised.)"""
+FLUSH_SIZE = 2 << 20
+"""Bytes of ring records in a chunk."""
+PIPE_SIZE = 1 << 20
+
+_Row = TypeVar("_Row")
+
+
+class Recording:
+    """A file being recorded: frames in, chunks out."""
+
+    def __init__(self, path: Path, ring: int) -> None:
+        self._path, self._ring = path, ring
+        self._writer: TraceWriter | None = None
+        self._recorder: FlightRecorder | None = None
+        self._lives = Lives()
+        self._context = Context()
+        self._pending = bytearray()
+        self._task_rows: list[tuple[int, TaskRow]] = []
+        self._strings: list[StringRow] = []
+        self._facts: dict[str, Any] = {"clean": False}
+        self.damaged = 0
+        self.since: float | None = None
+        """When the oldest record came that is not in a chunk yet."""
+
+    def frame(self, kind: int, payload: bytes) -> None:
+        """Take a frame. Raises WdbgError if it makes no sense."""
+        if kind == FrameType.RAW:
+            self._pending += payload
+            if self.since is None:
+                self.since = time.monotonic()
+            if len(self._pending) >= FLUSH_SIZE:
+                self.flush()
+        elif kind == FrameType.TASK:
+            self._task_rows.append((len(self._pending) // 8, _row(TaskRow, json.loads(payload))))
+        elif kind == FrameType.STRING:
+            number = int.from_bytes(payload[:4], "little")
+            self._strings.append(StringRow(number, payload[4:].decode("utf-8", "replace")))
+        elif kind == FrameType.CLASSES:
+            rows = [_row(LockClassRow, item) for item in json.loads(payload)]
+            self._open().rows(rows)
+        elif kind == FrameType.HEADER:
+            self._start(_row(TraceHeader, json.loads(payload)))
+        elif kind == FrameType.TRIGGER:
+            self.flush()
+            if self._recorder is not None:
+                reason = payload.decode("utf-8", "replace")
+                self._recorder.write({**self._facts, "trigger": reason})
+        elif kind == FrameType.END:
+            self._facts |= {**json.loads(payload), "clean": True}
+        else:
+            raise WdbgError(f"the recorder sent a frame of type {kind}")
+
+    def flush(self) -> None:
+        """Write what is pending as a chunk (and the tables' rows before it)."""
+        writer = self._open()
+        data = bytes(self._pending)
+        self._pending.clear()
+        self.since = None
+        words = np.frombuffer(data, np.uint32, len(data) // 8 * 2)
+        self._lives.begin(words, self._task_rows, self._context.tick_end)
+        self._task_rows = []
+        batch, self._context = decode(data, self._context, self._lives.number_of)
+        self.damaged += batch.lost
+        writer.rows(self._lives.rows)
+        writer.rows(self._strings)
+        self._lives.rows, self._strings = [], []
+        writer.events(batch)
+
+    def close(self) -> None:
+        """The last chunk, and the end of the file."""
+        if self._writer is None:
+            raise BadInput(f"{self._path}: nothing was recorded")
+        self.flush()
+        if self.damaged:
+            self._facts["damaged_records"] = self.damaged
+        self._writer.close(self._facts)
+
+    def _open(self) -> TraceWriter:
+        if self._writer is None:
+            raise WdbgError("the recorder sent no header")
+        return self._writer
+
+    def _start(self, header: TraceHeader) -> None:
+        compressor = Compressor()
+        output: Output
+        if self._ring:
+            self._recorder = FlightRecorder(self._path, header, compressor, self._ring)
+            output = self._recorder
+        else:
+            output = TraceFile(self._path, header, compressor)
+        self._writer = TraceWriter(output, header, compressor)
+        if header.functions:
+            items = json.loads(Path(header.functions).read_text(encoding="utf-8"))
+            self._writer.rows([_row(FunctionRow, item) for item in items])
+
+
+def _row(row: type[_Row], values: dict[str, Any]) -> _Row:
+    known = {item.name for item in fields(row)}  # type: ignore[arg-type]
+    return row(**{name: value for name, value in values.items() if name in known})
+
+
+def serve(pipe: int, recording: Recording) -> None:
+    """Read frames until the pipe's other end is closed."""
+    buffer = bytearray()
+    while True:
+        if recording.since is not None:
+            left = recording.since + FLUSH_AFTER - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                recording.flush()
+                continue
+        data = os.read(pipe, PIPE_SIZE)
+        if not data:
+            return  # a frame that was cut off is left out: its ring record may be half a one
+        buffer += data
+        at = 0
+        while len(buffer) - at >= FRAME.size:
+            kind, length = FRAME.unpack_from(buffer, at)
+            if length > MAX_FRAME:
+                raise WdbgError(f"the recorder sent a frame of {length} bytes")
+            if len(buffer) - at - FRAME.size < length:
+                break
+            recording.frame(kind, bytes(buffer[at + FRAME.size : at + FRAME.size + length]))
+            at += FRAME.size + length
+        del buffer[:at]
+
+
+def main() -> int:
+    """Exit status 0 when the file is whole."""
+    parser = argparse.ArgumentParser(prog="python -m wdbg.trace.record")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--ring", type=int, default=0, metavar="BYTES")
+    arguments = parser.parse_args()
+    # The terminal's signals are for the guest's process: this one ends when that has ended.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    recording = Recording(arguments.file, arguments.ring)
+    try:
+        serve(0, recording)
+        recording.close()
+    except WdbgError as error:
+        print(f"wdbg: {error.message}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
