@@ -169,7 +169,8 @@ def test_pause_is_an_observation(boot, tape):
     pauses = 0
     while paused.stop is None:
         paused.pause()
-        paused.run()
+        assert paused.run() is None
+        paused.run(until=paused.ticks + 700)
         pauses += 1
     assert pauses > 10
     assert paused.digest(memory=True) == plain.digest(memory=True)
