@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -116,7 +117,9 @@ class Feed:
         if ring:
             command += ["--ring", str(ring)]
         # A session of its own: Ctrl-C in the terminal ends the guest, the writer then sees EOF.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
         assert self._process.stdin is not None
         self._pipe = self._process.stdin
         self._path = path
@@ -170,11 +173,15 @@ class Feed:
         self._frame(kind, json.dumps(value, separators=(",", ":")).encode())
 
     def _frame(self, kind: FrameType, payload: bytes | bytearray | memoryview) -> None:
+        pipe = self._pipe.fileno()
         try:
-            self._pipe.write(FRAME.pack(kind, len(payload)))
-            self._pipe.write(payload)
-            self._pipe.flush()
+            for part in (FRAME.pack(kind, len(payload)), payload):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[os.write(pipe, rest) :]
         except BrokenPipeError:
+            self._closed = True
+            self._pipe.close()
             status = self._process.wait()
             raise WdbgError(
                 f"{self._path}: the trace's writer ended with status {status}"
