@@ -68,14 +68,14 @@ def read_stops(module: Module) -> CodeInfo:
         try:
             unit = read_unit(sections, header, abbreviations)
         except DAMAGE as error:
-            notes.append(_note(f"unit at {header.offset:#x}", error))
+            notes.append(damage_note(f"unit at {header.offset:#x}", error))
             continue
         found: set[Live] = set()
         try:
             _collect(sections, lists, unit, found)
         except DAMAGE as error:
             # Half of a unit's live values would show the other half as available.
-            notes.append(_note(f"variables of {unit.name or hex(unit.offset)}", error))
+            notes.append(damage_note(f"variables of {unit.name or hex(unit.offset)}", error))
         else:
             live |= found
         if len(live) > MAX_LIVE:
@@ -86,11 +86,12 @@ def read_stops(module: Module) -> CodeInfo:
                 program = read_program(sections, unit.statements)
                 rows.update(statements(run(sections.line, program, sections.code_size)))
             except DAMAGE as error:
-                notes.append(_note(f"lines of {unit.name or hex(unit.offset)}", error))
+                notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
     return CodeInfo(array("I", sorted(rows)), merge(live), tuple(notes))
 
 
-def _note(what: str, error: Exception) -> str:
+def damage_note(what: str, error: Exception) -> str:
+    """A line about something that damage made us leave out."""
     reason = error.message if isinstance(error, SymbolsError) else "truncated or malformed"
     return f"{what} left out: {reason}"
 

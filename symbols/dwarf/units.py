@@ -69,10 +69,10 @@ class Header:
     """DW_UT_*; 1 (compile) before version 5."""
 
 
-def read_headers(info: bytes, notes: list[str]) -> Iterator[Header]:
-    """Headers in file order. A unit with a damaged header is left out with a note, a damaged
-    length ends the section, since nothing says where the next unit starts."""
-    pos = count = 0
+def read_headers(info: bytes, notes: list[str], start: int = 0) -> Iterator[Header]:
+    """Headers in file order from the one at `start`. A unit with a damaged header is left out with
+    a note, a damaged length ends the section, since nothing says where the next unit starts."""
+    pos, count = start, 0
     while pos < len(info):
         offset = pos
         count += 1
@@ -147,11 +147,13 @@ def read_unit(sections: Sections, header: Header, abbreviations: Abbreviations) 
     return unit
 
 
-def walk(info: bytes, unit: Unit) -> Iterator[tuple[int, int, Plan, tuple[Value, ...]]]:
+def walk(
+    info: bytes, unit: Unit, first: int | None = None
+) -> Iterator[tuple[int, int, Plan, tuple[Value, ...]]]:
     """All wanted entries of a unit in order: (offset, depth, plan, values). The unit's own entry
-    has depth 0."""
+    has depth 0. With `first`: the entry there, at depth 0, and those inside it."""
     plans, skips = unit.table.plans, unit.table.skips
-    pos, end = unit.first, unit.end
+    pos, end = unit.first if first is None else first, unit.end
     depth = 0
     while pos < end:
         code = info[pos]

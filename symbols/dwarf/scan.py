@@ -1,0 +1,227 @@
+"""Collects one unit's lines, functions, inlined calls, variables and types."""
+
+from __future__ import annotations
+
+import posixpath
+
+from symbols.dwarf.abbrev import Plan, Value
+from symbols.dwarf.constants import BLOCK_FORMS, UNIT_REFERENCES, At, Tag
+from symbols.dwarf.expressions import OP_ADDR, OP_ADDRX, OP_WASM_LOCATION, operations
+from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, read_program, run
+from symbols.dwarf.records import NONE, Function, Inlined, Named, Records, Variable, VariableFlag
+from symbols.dwarf.sections import DAMAGE, Sections
+from symbols.dwarf.stops import damage_note, scope_ranges
+from symbols.dwarf.units import UNIT_WANTED, Unit, indexed_address, string, walk
+
+_DECLARED = frozenset({At.NAME, At.DECL_FILE, At.DECL_LINE, At.DECLARATION, At.BYTE_SIZE})
+_CODE = frozenset({At.LOW_PC, At.HIGH_PC, At.RANGES, At.ABSTRACT_ORIGIN})
+WANTED = {
+    **UNIT_WANTED,
+    Tag.SUBPROGRAM: _DECLARED | _CODE | {At.SPECIFICATION, At.LINKAGE_NAME},
+    Tag.INLINED_SUBROUTINE: _CODE | {At.CALL_FILE, At.CALL_LINE},
+    Tag.VARIABLE: _DECLARED
+    | {At.LOCATION, At.EXTERNAL, At.SPECIFICATION, At.ABSTRACT_ORIGIN, At.LINKAGE_NAME},
+    **dict.fromkeys(
+        (
+            Tag.STRUCTURE_TYPE,
+            Tag.UNION_TYPE,
+            Tag.CLASS_TYPE,
+            Tag.ENUMERATION_TYPE,
+            Tag.TYPEDEF,
+            Tag.BASE_TYPE,
+        ),
+        _DECLARED,
+    ),
+}
+
+_STATIC = tuple(bytes((op,)) for op in (OP_ADDR, OP_ADDRX, OP_WASM_LOCATION))
+"""How the location of a variable with static storage starts."""
+
+
+class Files:
+    """File numbers of one line program, translated to those of the index when asked for."""
+
+    __slots__ = ("_builder", "_directory", "_known", "_program")
+
+    def __init__(self, records: Records, program: Program | None, directory: str) -> None:
+        self._builder = records
+        self._program = program
+        self._directory = directory
+        self._known: dict[int, int] = {}
+
+    def __getitem__(self, number: int) -> int:
+        known = self._known.get(number)
+        if known is None:
+            path = self._program.path(number, self._directory) if self._program else ""
+            known = self._builder.file(posixpath.normpath(path) if path else "")
+            self._known[number] = known
+        return known
+
+
+def scan_lines(records: Records, unit: Unit) -> Files:
+    """Add the rows of a unit's line program; its files."""
+    if unit.statements < 0:
+        return Files(records, None, "")
+    sections = records.sections
+    files = Files(records, None, "")
+    try:
+        program = read_program(sections, unit.statements)
+        files = Files(records, program, unit.directory)
+        rows = run(sections.line, program, sections.code_size)
+    except DAMAGE as error:
+        records.notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
+        return files
+    add = records.rows.append
+    last = (-1, -1, -1)
+    for address, number, line, flags in zip(
+        rows.address, rows.file, rows.line, rows.flags, strict=True
+    ):
+        if flags & END_SEQUENCE:
+            last = (-1, -1, -1)
+            add((address, 0, 0, flags))
+        else:
+            # A row that says nothing new is of no use; statements are.
+            row = (number, line, flags & STATEMENT)
+            if row != last or flags & ~STATEMENT:
+                add((address, files[number] if line else 0, line, flags))
+            last = row
+    return files
+
+
+def scan_unit(records: Records, unit: Unit, files: Files) -> None:
+    """Add the functions, variables and types of one unit."""
+    sections, lists = records.sections, records.lists
+    named = records.named
+    # Enclosing entries that matter: (depth, body's index or -1, depth of inlining).
+    scopes: list[tuple[int, int, int]] = []
+    for offset, depth, plan, values in walk(sections.info, unit):
+        while scopes and scopes[-1][0] >= depth:
+            scopes.pop()
+        tag = plan.tag
+        if tag == Tag.VARIABLE:
+            _variable(records, unit, files, offset, plan, values, bool(scopes))
+        elif tag == Tag.INLINED_SUBROUTINE:
+            body, level = (scopes[-1][1], scopes[-1][2]) if scopes else (-1, 0)
+            if body >= 0:
+                ranges = scope_ranges(sections, lists, unit, plan, values)
+                if ranges is not None:
+                    records.inlined.setdefault(body, []).append(
+                        Inlined(
+                            offset,
+                            _reference(unit, plan, values, At.ABSTRACT_ORIGIN),
+                            ranges,
+                            level,
+                            files[_number(plan, values, At.CALL_FILE)],
+                            _number(plan, values, At.CALL_LINE),
+                        )
+                    )
+                    level += 1
+            if plan.children:
+                scopes.append((depth, body, level))
+        elif tag == Tag.SUBPROGRAM:
+            named[offset] = _name(records, unit, files, plan, values)
+            ranges = scope_ranges(sections, lists, unit, plan, values)
+            body = records.body(ranges[0][0]) if ranges else -1
+            if body >= 0 and ranges and body not in records.functions:
+                records.functions[body] = Function(offset, ranges)
+            elif body >= 0:
+                body = -1  # two functions with one body: the first one's calls count
+            if plan.children:
+                scopes.append((depth, body, 0))
+        elif depth and plan.get(values, At.DECLARATION) is None:
+            name = string(sections, unit, plan, values, At.NAME)
+            if name:
+                key = (
+                    tag,
+                    name,
+                    _number(plan, values, At.BYTE_SIZE),
+                    files[_number(plan, values, At.DECL_FILE)],
+                    _number(plan, values, At.DECL_LINE),
+                )
+                records.types.setdefault(key, offset)
+
+
+def _name(
+    records: Records, unit: Unit, files: Files, plan: Plan, values: tuple[Value, ...]
+) -> Named:
+    origin = _reference(unit, plan, values, At.ABSTRACT_ORIGIN)
+    if origin == NONE:
+        origin = _reference(unit, plan, values, At.SPECIFICATION)
+    return Named(
+        string(records.sections, unit, plan, values, At.NAME) or "",
+        files[_number(plan, values, At.DECL_FILE)],
+        _number(plan, values, At.DECL_LINE),
+        origin,
+    )
+
+
+def _variable(
+    records: Records,
+    unit: Unit,
+    files: Files,
+    offset: int,
+    plan: Plan,
+    values: tuple[Value, ...],
+    local: bool,
+) -> None:
+    expression = plan.get(values, At.LOCATION)
+    address: int | None = None
+    relative = False
+    if (
+        isinstance(expression, bytes)
+        and expression[:1] in _STATIC
+        and plan.forms[At.LOCATION] in BLOCK_FORMS
+    ):
+        address, relative = static_address(records.sections, unit, expression)
+    if address is None:
+        if not local:  # somebody may refer to it
+            records.named[offset] = _name(records, unit, files, plan, values)
+        return
+    records.named[offset] = _name(records, unit, files, plan, values)
+    flags = VariableFlag.LOCAL if local else VariableFlag(0)
+    if plan.get(values, At.EXTERNAL):
+        flags |= VariableFlag.EXTERNAL
+    if relative:
+        flags |= VariableFlag.RELATIVE
+    records.variables.append(Variable(offset, address, flags))
+
+
+def static_address(sections: Sections, unit: Unit, expression: bytes) -> tuple[int | None, bool]:
+    """Address of a variable with static storage: (address, does it count from the data's start).
+    None if it has none, or if the linker left the variable out."""
+    size = unit.encoding.address_size
+    tomb = (1 << (8 * size)) - 2
+    address: int | None = None
+    relative = False
+    for opcode, operands in operations(expression, size):
+        value = operands[0] if operands else 0
+        if not isinstance(value, int):
+            return None, False
+        if opcode == OP_ADDR:
+            address = value
+        elif opcode == OP_ADDRX:
+            address = indexed_address(sections, unit, value)
+        elif opcode == OP_WASM_LOCATION and value in (1, 3):
+            relative = True  # a global of the module: where its data starts
+        elif opcode == 0x23 and address is not None:  # plus_uconst
+            address += value
+        elif opcode != 0x22:  # plus
+            return None, False
+    if address is None or address >= tomb or (not address and not relative):
+        return None, False
+    return address, relative
+
+
+def _number(plan: Plan, values: tuple[Value, ...], attribute: int) -> int:
+    value = plan.get(values, attribute)
+    return value if isinstance(value, int) and 0 <= value < NONE else 0
+
+
+def _reference(unit: Unit, plan: Plan, values: tuple[Value, ...], attribute: int) -> int:
+    """Offset in .debug_info of the entry that an attribute refers to."""
+    value = plan.get(values, attribute)
+    if not isinstance(value, int):
+        return NONE
+    if plan.forms[attribute] in UNIT_REFERENCES:
+        value += unit.offset
+    return value if value < NONE else NONE
