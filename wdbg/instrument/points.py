@@ -39,7 +39,8 @@ class Record:
     constant: int = 0
     fields: tuple[tuple[int, str], ...] = ()
     when: str = ""
-    """"" always, "zero" or "nonzero": only with such a result, "param": parameter 0 is not 0."""
+    """"" always; else comparisons of sources and numbers, all of which must hold: "A == B",
+    "A != B", "A <u B" (unsigned) or "A & B" (common bits), joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from wdbg.instrument.mailbox import Mailbox
 
 UNIT = 8
 ARG_SHIFT = 8
+ARG_MAX = (1 << 23) - 1
 CONTINUED = 1 << 31
 LOW_MAX = CONTINUED - 1
 """The record layout of ``wdbg.trace.ring``, which this layer may not import; a test compares."""

@@ -67,10 +67,22 @@ class Sources:
 
     def condition(self, when: str, scope: Scope) -> bytes:
         """Leaves an i32 that is not 0 if the record is to be made."""
-        if when == "param":
-            return self._plain("param", 0, scope) or i32_const(0)
-        code = self._plain("result", 0, scope) or i32_const(0)
-        return code + (op("i32.eqz") if when == "zero" else b"")
+        parts = [self._comparison(each, scope) for each in when.split(",")]
+        return parts[0] + b"".join(part + op("i32.and") for part in parts[1:])
+
+    def _comparison(self, text: str, scope: Scope) -> bytes:
+        left, sign, right = text.split()
+        codes = [
+            i32_const(int(each)) if each.lstrip("-").isdigit() else self.code(each, scope)
+            for each in (left, right)
+        ]
+        test = {
+            "==": op("i32.eq"),
+            "!=": op("i32.ne"),
+            "<u": op("i32.lt_u"),
+            "&": op("i32.and") + i32_const(0) + op("i32.ne"),
+        }[sign]
+        return (codes[0] or i32_const(0)) + (codes[1] or i32_const(0)) + test
 
     def _plain(self, name: str, number: int, scope: Scope) -> bytes:
         if name == "param":

@@ -18,7 +18,7 @@ from symbols.wasm.types import FuncType, ValueType
 from wdbg.instrument import layout
 from wdbg.instrument.emit import END, VOID, access, i32_const, if_, op
 from wdbg.instrument.points import ARG, Point, Record, Recording
-from wdbg.instrument.recorder import ARG_SHIFT, CALL_ENTER, CALL_EXIT, Code, RingCode
+from wdbg.instrument.recorder import ARG_MAX, ARG_SHIFT, CALL_ENTER, CALL_EXIT, Code, RingCode
 from wdbg.instrument.scan import Token
 from wdbg.instrument.sources import Scope, Sources
 from wdbg.instrument.sweep import Body, Edit
@@ -106,8 +106,9 @@ class SpanPass:
         """The block around the body, and what is recorded behind it and at each return."""
         keep = b""
         if len(kind.results) == 1 and records:
-            scope = Scope(kind, result=body.add_local(kind.results[0]))
-            keep = op("local.tee", scope.result)
+            result = body.add_local(kind.results[0])
+            scope = Scope(kind, result)
+            keep = op("local.tee", result)
         codes = [self._record(r, scope, scratch) for r in records]
         if calls:
             codes.append(self._span(body, scratch, CALL_EXIT))
@@ -185,7 +186,7 @@ class SpanPass:
         )
         arg = slots.get(ARG, b"")
         if arg:
-            arg += i32_const(ARG_SHIFT) + op("i32.shl")
+            arg += i32_const(ARG_MAX) + op("i32.and") + i32_const(ARG_SHIFT) + op("i32.shl")
         head = record.kind | record.constant << ARG_SHIFT
         code, branch = self._ring.append(head, scratch, arg, units)
         if not record.when:

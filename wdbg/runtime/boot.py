@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wdbg.errors import BadInput
 from wdbg.instrument.cache import Cache
+from wdbg.instrument.points import Recording
 from wdbg.instrument.variant import DEBUG, PLAIN, TICK, WATCH
 from wdbg.runtime.abi.linux_wasm import LEAST_MEMORY, LinuxWasm
 from wdbg.runtime.console import Console
@@ -43,6 +44,8 @@ class BootOptions:
     schedule: str = "rr"
     """"rr" or "random"."""
     variant: str = "tick"
+    recording: Recording | None = None
+    """What a trace is to hold; the machine then needs a `Tracer`."""
     frozen_clock: bool = False
     """Time passes only while all CPUs are idle: benchmarks compare variants over equal work."""
 
@@ -75,8 +78,9 @@ def boot(options: BootOptions, console: Console) -> Machine:
     initrd = read_initrd(options.initrd) if options.initrd is not None else None
     cache = Cache()
     variant = VARIANTS[options.variant]
+    recorded = replace(variant, recording=options.recording)
     engine = Engine()
-    kernel = load_kernel(options.kernel, variant, LinuxWasm.port, cache, engine)
+    kernel = load_kernel(options.kernel, recorded, LinuxWasm.port, cache, engine)
     debug_directory = options.initrd.parent / "debug" if options.initrd is not None else None
     abi = LinuxWasm(kernel, Programs(engine, variant, cache, debug_directory))
     declared = kernel.memory
@@ -94,7 +98,7 @@ def boot(options: BootOptions, console: Console) -> Machine:
     machine = Machine(
         engine, abi, memory, limit * PAGE, make_scheduler(options), console,
         ns_per_tick=0 if options.frozen_clock else NS_PER_TICK,
-        debug_pages=variant.debug_pages,
+        debug_pages=recorded.debug_pages,
     )  # fmt: skip
     if variant.probes:
         machine.probes = Probes(machine.mailbox)

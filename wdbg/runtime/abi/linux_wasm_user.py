@@ -110,6 +110,8 @@ class UserMode:
             return
         user = task.user
         task.calls = []
+        if self._machine.tracer is not None and not clone:
+            self._machine.tracer.executed(task)
         if clone:
             # The data is the parent's and is in use: relocations were applied to it long ago.
             if user.set_tls_base is not None:
