@@ -75,25 +75,37 @@ def boot_time(rounds: int) -> Iterator[Row]:
 
 def tick_cost(rounds: int) -> Iterator[Row]:
     """CPU time with ticks over without, for the same guest work: one CPU, clock frozen."""
-    found: dict[str, Spread] = {}
+    yield from _variant_cost(rounds, {"tick": ("ticks", 1.15)})
+
+
+def debug_cost(rounds: int) -> Iterator[Row]:
+    """The same for the variants that a debugger drives, with nothing armed or watched."""
+    yield from _variant_cost(rounds, {"debug": ("debug", 1.5), "watch": ("watch", 2.0)})
+
+
+def _variant_cost(rounds: int, variants: dict[str, tuple[str, float]]) -> Iterator[Row]:
+    """Each variant over plain; a variant's value is what to call it, and its bound."""
+    found: dict[str, dict[str, Spread]] = {variant: {} for variant in variants}
     for name, work in WORKLOADS.items():
         samples = interleaved(
             {
                 variant: _measured_work(work, variant=variant, frozen_clock=True)
-                for variant in ("plain", "tick")
+                for variant in ("plain", *variants)
             },
             rounds,
         )
         boots = {v: [run["boot"].cpu for run in runs] for v, runs in samples.items()}
-        found.setdefault("boot", ratios(boots["tick"], boots["plain"]))
         works = {
             v: [run["end"].cpu - run["boot"].cpu for run in runs] for v, runs in samples.items()
         }
-        found[name] = ratios(works["tick"], works["plain"])
-    for name, ratio in found.items():
-        yield Row(f"ticks ÷ plain, {name}", "×", ratio)
-    medians = spread([ratio.median for ratio in found.values()])
-    yield at_most("ticks ÷ plain, median of these", "×", medians, 1.15)
+        for variant in variants:
+            found[variant].setdefault("boot", ratios(boots[variant], boots["plain"]))
+            found[variant][name] = ratios(works[variant], works["plain"])
+    for variant, (label, bound) in variants.items():
+        for name, ratio in found[variant].items():
+            yield Row(f"{label} ÷ plain, {name}", "×", ratio)
+        medians = spread([ratio.median for ratio in found[variant].values()])
+        yield at_most(f"{label} ÷ plain, median of these", "×", medians, bound)
 
 
 def _measured_work(work: str, **options: object) -> Callable[[], dict[str, Reading]]:
@@ -209,6 +221,7 @@ def _v8(node: str, guest: Guest, append: str, cpus: int) -> list[str]:
 FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "boot": boot_time,
     "ticks": tick_cost,
+    "debug": debug_cost,
     "rewrite": rewrite_cost,
     "switch": switch_cost,
     "tasks": task_memory,
