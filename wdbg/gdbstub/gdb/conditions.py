@@ -8,10 +8,11 @@ really lies.
 from __future__ import annotations
 
 from symbols.shadow.addresses import code_address, frame_slot
-from symbols.shadow.frames import Slot, frame_cfa, frame_registers, position
+from symbols.shadow.frames import MEMORY_BASES, Slot, frame_cfa, frame_registers, position
 from wdbg.debugger.model import DebugError, Debugger, StopEvent
 from wdbg.gdbstub.gdb.agent import MOST_BYTES, AgentError, evaluate
-from wdbg.gdbstub.gdb.registers import EBP, EBX, EDI, EIP, ESI, ESP, SP_GLOBAL
+from wdbg.gdbstub.gdb.linkage import MEMORY_BASE, STACK_POINTER, Linkage
+from wdbg.gdbstub.gdb.registers import EBP, EBX, EDI, EIP, ESI, ESP
 from wdbg.gdbstub.gdb.text import BadPacket, hex_bytes, number
 
 MOST_CONDITIONS = 64
@@ -43,39 +44,54 @@ def parse(text: bytes) -> tuple[bytes, ...]:
     return tuple(conditions)
 
 
-def holds(debugger: Debugger, event: StopEvent, conditions: tuple[bytes, ...]) -> bool:
-    """Whether one of the conditions is true for the task that has stopped, or cannot be
-    evaluated here: then the client is to find out, and say what is wrong."""
+class Conditions:
+    """Evaluates conditions for the task that has stopped."""
 
-    def register(which: int) -> int:
-        if which == EIP and event.place is not None:
-            address = code_address(event.place.module, event.place.offset)
-            if address is not None:
-                return address
-        if which not in _REGISTERS:
-            raise AgentError(f"register {which} is not available to a condition")
-        return _REGISTERS[which]
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self._linkage = Linkage(debugger)
 
-    def read(address: int, length: int) -> bytes:
-        if frame_slot(address) is None:
-            return debugger.read_memory(address, length)
-        where = position(address)
-        value = None
-        if where is not None and where.thread_slot == 0 and where.depth == 0:
-            if where.slot is Slot.LOCAL:
-                value = debugger.local(event.tid, 0, where.index)
-            elif where.slot is Slot.OPERAND:
-                value = debugger.operand(event.tid, 0, where.index)
-            elif where.slot is Slot.STACK_POINTER and event.place is not None:
-                value = debugger.global_value(event.tid, event.place.module, SP_GLOBAL)
-        if value is None or where is None:
-            raise AgentError("not available")
-        return value.to_bytes(8, "little")[where.byte : where.byte + length]
+    def holds(self, event: StopEvent, codes: tuple[bytes, ...]) -> bool:
+        """Whether one of the conditions is true or cannot be evaluated here, in which case the
+        client is to find out, and to say what is wrong. True if there are none."""
 
-    for code in conditions:
-        try:
-            if evaluate(code, register, read):
+        def register(which: int) -> int:
+            if which == EIP and event.place is not None:
+                address = code_address(event.place.module, event.place.offset)
+                if address is not None:
+                    return address
+            if which not in _REGISTERS:
+                raise AgentError(f"register {which} is not available to a condition")
+            return _REGISTERS[which]
+
+        def read(address: int, length: int) -> bytes:
+            if frame_slot(address) is None:
+                return self._debugger.read_memory(address, length)
+            return self._record(event, address)[:length]
+
+        for code in codes:
+            try:
+                if evaluate(code, register, read):
+                    return True
+            except DebugError:
                 return True
-        except DebugError:
-            return True
-    return not conditions
+        return not codes
+
+    def _record(self, event: StopEvent, address: int) -> bytes:
+        """The rest of a slot of the innermost frame's record; AgentError if not known."""
+        where = position(address)
+        value: int | None = None
+        if where is None or event.place is None or where.thread_slot or where.depth:
+            raise AgentError("not in the innermost frame")
+        tid, module = event.tid, event.place.module
+        if where.slot is Slot.LOCAL:
+            value = self._debugger.local(tid, 0, where.index)
+        elif where.slot is Slot.OPERAND:
+            value = self._debugger.operand(tid, 0, where.index)
+        elif where.slot is Slot.STACK_POINTER:
+            value = self._linkage.value(tid, module, STACK_POINTER)
+        elif module and address == _RECORD.esp - MEMORY_BASES + 4 * (module - 1):
+            value = self._linkage.value(tid, module, MEMORY_BASE)
+        if value is None:
+            raise AgentError("not available")
+        return value.to_bytes(8, "little")[where.byte :]

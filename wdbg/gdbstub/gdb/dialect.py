@@ -40,7 +40,14 @@ from wdbg.gdbstub.rsp import PACKET_SIZE
 
 _WATCH_KINDS = {b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
 _READ_LIMIT = PACKET_SIZE // 2 - 8
-_CONDITIONAL = (StopReason.BREAKPOINT, StopReason.WATCHPOINT)
+_TOLD = (
+    StopReason.PANIC,
+    StopReason.TRAP,
+    StopReason.HANG,
+    StopReason.EXITED,
+    StopReason.HISTORY,
+)
+"""Stops whose message is printed on the client's console before its stop reply."""
 
 
 def gdb_dialect(shadow: Shadow) -> DialectFactory:
@@ -59,6 +66,7 @@ class GdbDialect:
         self._registers = RegisterFile(self._debugger, self._stacks)
         self._memory = Memory(self._debugger, self._stacks)
         self._transfers = Transfers(self._debugger, shadow)
+        self._evaluator = conditions.Conditions(self._debugger)
         self._conditions: dict[Place, tuple[bytes, ...]] = {}
         self._current = self._debugger.stop_event().tid
         self._continuing = ANY
@@ -125,14 +133,14 @@ class GdbDialect:
         if event.reason is not StopReason.BREAKPOINT or event.place is None:
             return True
         if event.place in self._points.breakpoints:
-            return conditions.holds(self._debugger, event, self._conditions.get(event.place, ()))
+            return self._evaluator.holds(event, self._conditions.get(event.place, ()))
         # A place that was rounded to one that we did not ask for: GDB sorts it out.
         return bool(self._points.breakpoints)
 
     def stopped(self, event: StopEvent) -> bytes:
         """See Dialect."""
         self.noticed(event)
-        if event.message and event.reason not in (StopReason.STEP, StopReason.BREAKPOINT):
+        if event.message and event.reason in _TOLD:
             self._print(f"wdbg: {event.message}\n")
         return self._stop_reply(event)
 

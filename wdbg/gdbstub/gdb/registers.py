@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wdbg.debugger.model import DebugError, Debugger
+from wdbg.gdbstub.gdb.linkage import STACK_POINTER, Linkage
 from wdbg.gdbstub.gdb.stacks import Stacks
 from wdbg.gdbstub.gdb.text import to_hex
 
@@ -19,9 +20,6 @@ _SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 _X87_CONTROL = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
 _TYPES = {"eip": "code_ptr", "esp": "data_ptr", "ebp": "data_ptr"}
 _INTERRUPTS_ON = 0x202
-
-SP_GLOBAL = 0
-"""LLVM's __stack_pointer is global 0 of each module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,7 @@ class RegisterFile:
     def __init__(self, debugger: Debugger, stacks: Stacks) -> None:
         self._debugger = debugger
         self._stacks = stacks
+        self._linkage = Linkage(debugger)
 
     def value(self, tid: int, register: int) -> int | None:
         """A register's value; None: not known."""
@@ -118,7 +117,7 @@ class RegisterFile:
         if register == WASM_OFFSET and frames:
             return frames[0].place.offset
         if register == WASM_SP and frames:
-            return self._debugger.global_value(tid, frames[0].place.module, SP_GLOBAL)
+            return self._linkage.value(tid, frames[0].place.module, STACK_POINTER)
         return None
 
     def all(self, tid: int) -> bytes:

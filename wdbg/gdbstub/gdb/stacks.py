@@ -22,6 +22,7 @@ from symbols.shadow.frames import (
 )
 from wdbg.debugger.model import DebugError, Debugger, Frame
 from wdbg.gdbstub.gdb.entries import Entries
+from wdbg.gdbstub.gdb.linkage import MEMORY_BASE, Linkage
 
 _WORD = 8
 """Bytes of a local's or operand's slot."""
@@ -33,6 +34,7 @@ class Stacks:
     def __init__(self, debugger: Debugger, entries: Entries) -> None:
         self._debugger = debugger
         self._entries = entries
+        self._linkage = Linkage(debugger)
         self._slots: dict[int, int] = {}
         self._tids: dict[int, int] = {}
         self._frames: dict[int, Sequence[Frame]] = {}
@@ -140,12 +142,15 @@ class Stacks:
                 depth = caller.depth - outermost_depth(frames[0].depth)
                 caller_pc = self._pc(caller)
                 caller_ebp = frame_registers(frame_cfa(slot, depth)).ebp
+            module = frame.place.module
+            base = self._linkage.value(tid, module, MEMORY_BASE) if module else None
             self._links[key] = pack_record(
                 caller_pc=caller_pc,
                 caller_ebp=caller_ebp,
                 stack_pointer=frame.stack_pointer or None,
                 function=frame.function_start,
                 local_values=(),
+                memory_base=None if base is None else (module, base),
             )
         return self._links[key]
 
