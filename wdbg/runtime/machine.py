@@ -93,6 +93,8 @@ class Machine:
         self.on_probe: Callable[[Cpu, Task, ProbedModule, int], bool] | None = None
         """Called when a task has parked at an armed stop point (its number comes last): True has
         `run` return None, an observation."""
+        self.on_turn: Callable[[Task], None] | None = None
+        """Called with the task that goes on when a CPU's turn begins or the CPU switches tasks."""
         self.on_access: Callable[[Task, int, int, int], None] | None = None
         """Called before an access (address, length, layout.ACCESS bits) that touches a watched
         granule."""
@@ -176,6 +178,8 @@ class Machine:
         if self.tracer is not None and cpu.task is not None:
             self.tracer.switch(cpu.task, task)
         cpu.task = task
+        if self.on_turn is not None:
+            self.on_turn(task)
         self.switches += 1
         self.hash.event(self.ticks, cpu.number | 0x80, task.pointer)
 
@@ -456,6 +460,8 @@ class Machine:
         else:
             self.quanta += 1
             self.hash.event(self.ticks, cpu.number, task.pointer)
+        if self.on_turn is not None:
+            self.on_turn(task)
         handlers, tracer = self.abi.handlers, self.tracer
         used_up = False
         while True:
