@@ -1,0 +1,117 @@
+"""The shadow ELF as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from symbols.errors import SymbolsError
+from symbols.shadow.addresses import (
+    HOST_BASE,
+    HOST_SIZE,
+    MEMORY_LIMIT,
+    code_base,
+    code_limit,
+)
+from symbols.shadow.callframes import debug_frame
+from symbols.shadow.elf import Flag, Section, SectionType, build_id_note, write_elf
+from symbols.shadow.expressions import Globals, Rewriter
+from symbols.shadow.info import Info
+from symbols.shadow.lines import Entries, rewrite_line
+from symbols.shadow.lists import (
+    rewrite_addr,
+    rewrite_loc,
+    rewrite_loclists,
+    rewrite_ranges,
+    rewrite_rnglists,
+)
+from symbols.shadow.symtab import data_symbols, function_symbols, table_symbols
+from symbols.wasm.container import SectionId
+from symbols.wasm.dataplan import data_ranges
+from symbols.wasm.module import Module
+from symbols.wasm.types import Kind
+
+VERSION: Final = "1"
+"""Of the file's contents: part of its build id and of its name in the cache."""
+
+_TEXT, _DATA = 1, 2
+"""Section indices that symbols refer to."""
+_UNCHANGED = (".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets")
+_STRINGS = frozenset({".debug_str", ".debug_line_str"})
+
+
+def shadow_elf(module: Module, number: int = 0) -> bytes:
+    """The ELF for GDB of module `number` (0: the kernel, programs from 1).
+
+    Raises SymbolsError if the module or its DWARF is malformed, or has no room in GDB's address
+    space. A module without DWARF has symbols only.
+    """
+    base = code_base(number)
+    section = module.section(SectionId.CODE)
+    if section is None:
+        raise SymbolsError("the module has no code")
+    size = section.end - section.start
+    if base is None or size > code_limit(number):
+        raise SymbolsError(f"GDB's address space has no room for module {number}")
+    code = Flag.ALLOC | Flag.EXECUTE
+    sections = [Section(".text", SectionType.NOBITS, code, address=base, size=size)]
+    symbols = function_symbols(module, base, _TEXT)
+    limit = 0
+    if not number:
+        # not from 0 on: GDB takes address 0 for that of code and data left out by the linker
+        limit = min(max((r.end for r in data_ranges(module)), default=0x1_0000), MEMORY_LIMIT)
+        flags = Flag.ALLOC | Flag.WRITE
+        sections.append(Section(".data", SectionType.NOBITS, flags, address=1, size=limit - 1))
+        sections.append(
+            Section(".host", SectionType.NOBITS, code, address=HOST_BASE, size=HOST_SIZE)
+        )
+        symbols += table_symbols(module, _DATA, limit)
+    contents = {name: module.contents(s) for name, s in module.dwarf.items()}
+    if contents.get(".debug_info"):
+        info, rewritten = _dwarf(module, contents, number, base, size)
+        if not number:
+            symbols += data_symbols(info, _DATA, limit)
+        sections += rewritten
+        identity = hashlib.sha1(VERSION.encode() + module.data, usedforsecurity=False).digest()
+        note = build_id_note(identity)
+        sections.append(Section(".note.gnu.build-id", SectionType.NOTE, data=note, alignment=4))
+    frame = debug_frame(base, size, host=not number)
+    sections.append(Section(".debug_frame", SectionType.PROGBITS, data=frame, alignment=4))
+    return write_elf(sections, symbols, base)
+
+
+def _dwarf(
+    module: Module, contents: dict[str, bytes], number: int, base: int, size: int
+) -> tuple[Info, list[Section]]:
+    rewriter = Rewriter(_globals(module, number))
+    info = Info(contents, rewriter, base, size)
+    done: dict[str, Callable[[bytes], bytes]] = {
+        ".debug_loc": lambda data: rewrite_loc(data, info, rewriter, base, size),
+        ".debug_loclists": lambda data: rewrite_loclists(data, info, rewriter, base, size),
+        ".debug_ranges": lambda data: rewrite_ranges(data, info, base, size),
+        ".debug_rnglists": lambda data: rewrite_rnglists(data, base, size),
+        ".debug_line": lambda data: rewrite_line(data, info, Entries(module), base, size),
+        # after all that may refer to its entries
+        ".debug_addr": lambda data: rewrite_addr(data, info, base, size),
+    }
+    made = {name: rewrite(contents[name]) for name, rewrite in done.items() if name in contents}
+    made |= {name: contents[name] for name in _UNCHANGED if name in contents}
+    made[".debug_info"] = bytes(info.data)
+    return info, [_section(name, data) for name, data in sorted(made.items())]
+
+
+def _section(name: str, data: bytes) -> Section:
+    if name in _STRINGS:
+        flags = Flag.MERGE | Flag.STRINGS
+        return Section(name, SectionType.PROGBITS, flags, data, entry_size=1)
+    return Section(name, SectionType.PROGBITS, data=data)
+
+
+def _globals(module: Module, number: int) -> Globals:
+    """Indices of the globals that DWARF refers to."""
+    imports = module.imported(Kind.GLOBAL)
+    found = {entry.name: index for index, entry in enumerate(imports)}
+    names = {name: index for index, name in module.names.globals.items()} | found
+    base = found.get("__memory_base") if number else None
+    return Globals(names.get("__stack_pointer", 0), base, number)

@@ -1,0 +1,39 @@
+"""Call-frame information: one rule for all code, since all frame records look alike."""
+
+from __future__ import annotations
+
+import struct
+
+from symbols.shadow.addresses import HOST_BASE, HOST_SIZE
+from symbols.shadow.expressions import OP_DEREF
+from symbols.shadow.frames import CFA_FROM_EBP, WINDOW
+from symbols.wasm.leb import encode_unsigned
+
+_EBX, _EBP, _ESI, _EDI, _EIP = 3, 5, 6, 7, 8
+_DEF_CFA, _VAL_EXPRESSION, _UNDEFINED, _OFFSET = 0x0C, 0x16, 0x07, 0x80
+_LIT0, _MINUS, _CONST2U = 0x30, 0x1C, 0x0A
+_DATA_ALIGNMENT = 0x7C
+"""-4."""
+
+
+def debug_frame(base: int, code_size: int, *, host: bool) -> bytes:
+    """.debug_frame for code at `base`; with `host` also for the host's return address, where
+    unwinding ends."""
+    rules = bytes((_DEF_CFA, _EBP)) + encode_unsigned(CFA_FROM_EBP)
+    rules += bytes((_OFFSET | _EIP, 1, _OFFSET | _EBP, 2))
+    for number, register in enumerate((_ESI, _EDI, _EBX), 1):
+        # the CFA is on the stack: [CFA - 8] - number * WINDOW
+        rule = bytes((_LIT0 + 8, _MINUS, OP_DEREF, _CONST2U))
+        rule += struct.pack("<H", number * WINDOW) + bytes((_MINUS,))
+        rules += bytes((_VAL_EXPRESSION, register)) + encode_unsigned(len(rule)) + rule
+    header = struct.pack("<IBBBBB", 0xFFFF_FFFF, 3, 0, 1, _DATA_ALIGNMENT, _EIP)
+    out = _entry(header + rules)
+    out += _entry(struct.pack("<III", 0, base, code_size))
+    if host:
+        out += _entry(struct.pack("<III", 0, HOST_BASE, HOST_SIZE) + bytes((_UNDEFINED, _EIP)))
+    return out
+
+
+def _entry(data: bytes) -> bytes:
+    data += bytes(-len(data) % 4)
+    return struct.pack("<I", len(data)) + data

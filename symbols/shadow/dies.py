@@ -1,0 +1,219 @@
+"""Single DIEs of .debug_info: units, attributes, sizes of types, names.
+
+The slow but general way, for the few DIEs whose attributes matter beyond rewriting them.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from symbols.errors import SymbolsError
+from symbols.shadow.abbreviations import (
+    AT_ABSTRACT_ORIGIN,
+    AT_BYTE_SIZE,
+    AT_COUNT,
+    AT_ENCODING,
+    AT_NAME,
+    AT_SPECIFICATION,
+    AT_TYPE,
+    AT_UPPER_BOUND,
+    FORM_LINE_STRP,
+    FORM_REF_ADDR,
+    FORM_STRING,
+    FORM_STRP,
+    Abbreviation,
+    Table,
+    Value,
+    read_attributes,
+)
+from symbols.wasm.leb import decode_u32
+
+_ARRAY, _ENUMERATION, _POINTER, _REFERENCE, _STRUCTURE = 0x01, 0x04, 0x0F, 0x10, 0x13
+_TYPEDEF, _UNION, _SUBRANGE, _CLASS, _BASE = 0x16, 0x17, 0x21, 0x02, 0x24
+_CONST, _VOLATILE, _RESTRICT, _RVALUE, _ATOMIC = 0x26, 0x35, 0x37, 0x42, 0x47
+_SAME_SIZE = frozenset({_TYPEDEF, _CONST, _VOLATILE, _RESTRICT, _ATOMIC})
+_ADDRESSES = frozenset({_POINTER, _REFERENCE, _RVALUE})
+_SIGNED, _UNSIGNED = 0x05, 0x07
+_REFERENCES = frozenset({0x11, 0x12, 0x13, 0x14, 0x15})
+"""Forms of references within a unit."""
+_DEEPEST = 64
+"""Types of types of types: more are a loop."""
+_MOST_DIMENSIONS = 16
+
+Attributes = dict[int, tuple[int, Value]]
+
+
+@dataclass(slots=True)
+class Unit:
+    """A unit of .debug_info; offsets are into the section."""
+
+    offset: int
+    first: int
+    """Its first DIE."""
+    end: int
+    version: int
+    table: Table
+    root: Attributes
+    addr_base: int = 8
+    str_offsets_base: int = 8
+    lists_base: int | None = None
+    based: bool = True
+    """Its own DIE has a low_pc, from which its range lists count."""
+    base_types: list[int] = field(default_factory=list)
+    """Their offsets in .debug_info."""
+    integers: dict[tuple[int, bool], int] | None = None
+
+
+class Dies:
+    """DIEs by their offset."""
+
+    def __init__(self, sections: Mapping[str, bytes], units: list[Unit]) -> None:
+        """`sections` are the DWARF sections by name; `units` may grow later."""
+        self._info = sections.get(".debug_info", b"")
+        self._sections = sections
+        self._units = units
+        self._sizes: dict[int, int | None] = {}
+
+    def unit_at(self, offset: int) -> Unit:
+        """The unit that a DIE belongs to."""
+        number = bisect.bisect_right(self._units, offset, key=lambda unit: unit.offset) - 1
+        if number < 0 or not self._units[number].first <= offset < self._units[number].end:
+            raise SymbolsError("reference to no DIE", offset)
+        return self._units[number]
+
+    def read(self, unit: Unit, offset: int) -> tuple[Abbreviation, Attributes, int]:
+        """Abbreviation, attributes and end of the DIE."""
+        code, pos = decode_u32(self._info, offset, unit.end)
+        abbreviation = unit.table.get(code)
+        if abbreviation is None:
+            raise SymbolsError("reference to no DIE", offset)
+        return abbreviation, *read_attributes(self._info, pos, abbreviation)
+
+    def referred(self, unit: Unit, attributes: Attributes, attribute: int) -> int | None:
+        """Offset of the DIE that an attribute refers to."""
+        form, value = attributes.get(attribute, (0, 0))
+        if not isinstance(value, int):
+            return None
+        if form in _REFERENCES:
+            return unit.offset + value
+        return value if form == FORM_REF_ADDR else None
+
+    def variable_size(self, unit: Unit, attributes: Attributes) -> int | None:
+        """Bytes of the variable, None if that cannot be told."""
+        try:
+            for _ in range(4):
+                offset = self.referred(unit, attributes, AT_TYPE)
+                if offset is not None:
+                    return self.type_size(offset)
+                unit, attributes = self._origin(unit, attributes)
+        except (SymbolsError, LookupError):
+            pass
+        return None
+
+    def variable_name(self, unit: Unit, attributes: Attributes) -> bytes | None:
+        """Its name."""
+        try:
+            for _ in range(4):
+                name = self._text(unit, attributes)
+                if name is not None:
+                    return name
+                unit, attributes = self._origin(unit, attributes)
+        except (SymbolsError, LookupError):
+            pass
+        return None
+
+    def _origin(self, unit: Unit, attributes: Attributes) -> tuple[Unit, Attributes]:
+        for attribute in (AT_SPECIFICATION, AT_ABSTRACT_ORIGIN):
+            offset = self.referred(unit, attributes, attribute)
+            if offset is not None:
+                other = self.unit_at(offset)
+                return other, self.read(other, offset)[1]
+        raise LookupError
+
+    def _text(self, unit: Unit, attributes: Attributes) -> bytes | None:
+        form, value = attributes.get(AT_NAME, (0, b""))
+        if isinstance(value, bytes):
+            return value if form == FORM_STRING else None
+        if form == FORM_STRP:
+            return self._string(".debug_str", value)
+        if form == FORM_LINE_STRP:
+            return self._string(".debug_line_str", value)
+        where = unit.str_offsets_base + 4 * value
+        offsets = self._sections.get(".debug_str_offsets", b"")
+        return self._string(".debug_str", int.from_bytes(offsets[where : where + 4], "little"))
+
+    def _string(self, section: str, offset: int) -> bytes | None:
+        data = self._sections.get(section, b"")
+        end = data.find(b"\0", offset)
+        return data[offset:end] if end >= 0 else None
+
+    def type_size(self, offset: int, depth: int = 0) -> int | None:
+        """Bytes of the type at an offset; None if it has no size or is malformed."""
+        if offset not in self._sizes:
+            self._sizes[offset] = None  # what refers to itself has no size
+            self._sizes[offset] = self._size(offset, depth) if depth < _DEEPEST else None
+        return self._sizes[offset]
+
+    def _size(self, offset: int, depth: int) -> int | None:
+        unit = self.unit_at(offset)
+        abbreviation, attributes, end = self.read(unit, offset)
+        size = attributes.get(AT_BYTE_SIZE, (0, None))[1]
+        if isinstance(size, int):
+            return size
+        if abbreviation.tag in _ADDRESSES:
+            return 4
+        if abbreviation.tag in _SAME_SIZE:
+            target = self.referred(unit, attributes, AT_TYPE)
+            return self.type_size(target, depth + 1) if target is not None else None
+        if abbreviation.tag == _ARRAY:
+            target = self.referred(unit, attributes, AT_TYPE)
+            element = self.type_size(target, depth + 1) if target is not None else None
+            if element is not None and abbreviation.children:
+                return element * self._elements(unit, end)
+        return None
+
+    def _elements(self, unit: Unit, pos: int) -> int:
+        """Number of elements of an array whose children are at `pos`, 0 if it is not known."""
+        total = 1
+        for _ in range(_MOST_DIMENSIONS):
+            code, pos = decode_u32(self._info, pos, unit.end)
+            child = unit.table.get(code)
+            if child is None or child.tag != _SUBRANGE:
+                break
+            attributes, pos = read_attributes(self._info, pos, child)
+            count = attributes.get(AT_COUNT, (0, None))[1]
+            bound = attributes.get(AT_UPPER_BOUND, (0, None))[1]
+            if isinstance(count, int):
+                total *= count
+            else:
+                total *= bound + 1 if isinstance(bound, int) else 0
+        return total
+
+    def base_type_size(self, unit: Unit, offset: int) -> int | None:
+        """Bytes of the base type at an offset of the unit."""
+        try:
+            abbreviation, attributes, _ = self.read(unit, unit.offset + offset)
+        except SymbolsError:
+            return None
+        size = attributes.get(AT_BYTE_SIZE, (0, None))[1]
+        return size if abbreviation.tag == _BASE and isinstance(size, int) else None
+
+    def base_type(self, unit: Unit, size: int, signed: bool) -> int | None:
+        """Offset in the unit of an integer type; to be asked when all of the unit was visited."""
+        if unit.integers is None:
+            unit.integers = {}
+            for offset in unit.base_types:
+                _, attributes, _ = self.read(unit, offset)
+                encoding = attributes.get(AT_ENCODING, (0, 0))[1]
+                width = attributes.get(AT_BYTE_SIZE, (0, 0))[1]
+                if encoding in (_SIGNED, _UNSIGNED) and isinstance(width, int):
+                    unit.integers[width, encoding == _SIGNED] = offset - unit.offset
+        return unit.integers.get((size, signed))
+
+    def indexed_address(self, unit: Unit, index: int) -> int | None:
+        """Entry of the unit's part of .debug_addr."""
+        data = self._sections.get(".debug_addr", b"")
+        where = unit.addr_base + 4 * index
+        return int.from_bytes(data[where : where + 4], "little") if where + 4 <= len(data) else None

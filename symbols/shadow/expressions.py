@@ -1,0 +1,477 @@
+"""Location expressions: from wasm's locations to memory around the frame's registers.
+
+    DW_OP_WASM_location kind index, DW_OP_stack_value      a value in a local, global or operand
+
+becomes `DW_OP_bregN offset`, the address of the value's place in the frame record, so that GDB can
+also write it. In longer expressions the value is loaded from there. The result is never longer
+than the original, except for computed 64-bit values: GDB computes in the width of an address, 32
+bits, and takes what is missing of a longer variable from anywhere. Such expressions are rewritten
+to compute in 64 bits, which takes more room, and where there is none the variable is dropped.
+
+A dropped expression is empty: "optimized out". Dropped is whatever cannot be right for certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from symbols.errors import SymbolsError
+from symbols.shadow.addresses import MOST_PROGRAMS
+from symbols.shadow.frames import MEMORY_BASES, MOST_LOCALS, MOST_OPERANDS
+from symbols.wasm.leb import encode_padded, encode_signed, encode_unsigned
+
+OP_ADDR: Final = 0x03
+OP_DEREF: Final = 0x06
+OP_CONST4U: Final = 0x0C
+OP_PLUS: Final = 0x22
+OP_PLUS_UCONST: Final = 0x23
+OP_PIECE: Final = 0x93
+OP_NOP: Final = 0x96
+OP_BIT_PIECE: Final = 0x9D
+OP_IMPLICIT_VALUE: Final = 0x9E
+OP_STACK_VALUE: Final = 0x9F
+OP_ADDRX: Final = 0xA1
+OP_CONSTX: Final = 0xA2
+OP_ENTRY_VALUE: Final = 0xA3
+OP_DEREF_TYPE: Final = 0xA6
+OP_CONVERT: Final = 0xA8
+OP_WASM: Final = 0xED
+OP_GNU_ENTRY_VALUE: Final = 0xF3
+_CONST1U, _NEG, _OR, _SHL = 0x08, 0x1F, 0x21, 0x24
+_BREG0: Final = 0x70
+_EBX, _ESP, _EBP, _ESI, _EDI = 3, 4, 5, 6, 7
+
+_OPERANDS: dict[int, str] = {
+    0x03: "4", 0x08: "1", 0x09: "b", 0x0A: "2", 0x0B: "h", 0x0C: "4", 0x0D: "w", 0x0E: "8",
+    0x0F: "d", 0x10: "u", 0x11: "s", 0x15: "1", 0x23: "u", 0x28: "h", 0x2F: "h", 0x90: "u",
+    0x91: "s", 0x92: "us", 0x93: "u", 0x94: "1", 0x95: "1", 0x98: "2", 0x99: "4", 0x9A: "4",
+    0x9D: "uu", 0x9E: "B", 0xA0: "4s", 0xA1: "u", 0xA2: "u", 0xA3: "B", 0xA4: "uC", 0xA5: "uu",
+    0xA6: "1u", 0xA7: "1u", 0xA8: "u", 0xA9: "u", 0xED: "L", 0xF3: "B",
+}  # fmt: skip
+"""Operands by opcode: digits unsigned bytes, b h w d signed ones, u s LEB128, B C blocks."""
+_OPERANDS |= dict.fromkeys(range(0x70, 0x90), "s")
+_WIDTH = {"1": 1, "2": 2, "4": 4, "8": 8, "b": 1, "h": 2, "w": 4, "d": 8}
+
+_LITERALS = frozenset({*range(0x08, 0x12), *range(0x30, 0x50)})
+_RING = _LITERALS | {0x12, 0x14, 0x16, 0x1A, 0x1C, 0x1E, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x24, 0x27,
+                     OP_WASM}  # fmt: skip
+"""Operations whose low 32 bits depend on the low 32 bits of their operands only."""
+_WIDE = _RING | {0x1B, 0x1D, 0x25, 0x26, *range(0x29, 0x2F), OP_NOP}
+"""Operations that can be done in 64 bits; deref and the like are for addresses."""
+
+WASM_LOCAL, WASM_GLOBAL, WASM_OPERAND, WASM_GLOBAL_RELOC = 0, 1, 2, 3
+_MOST_OPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation."""
+
+    code: int
+    arguments: tuple[int, ...]
+    raw: bytes
+    block: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What is known of a module's globals, by index."""
+
+    stack_pointer: int | None
+    memory_base: int | None
+    """Index of the imported __memory_base, whose value differs from process to process."""
+    program: int
+    """Module number, for the slot of its memory base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an expression's meaning depends on beside its bytes; asked for when needed."""
+
+    size: Callable[[], int | None]
+    """Bytes of the variable."""
+    base_type: Callable[[int, bool], int | None]
+    """Offset, in the unit, of an integer base type of so many bytes, signed or not."""
+    type_size: Callable[[int], int | None]
+    """Bytes of the base type at an offset of the unit."""
+    address: Callable[[int], int | None]
+    """Entry of .debug_addr."""
+
+
+class _Drop(Exception):
+    """The expression cannot be right."""
+
+
+def parse(data: bytes) -> list[Op]:
+    """Operations of an expression; SymbolsError if it is malformed."""
+    ops = []
+    pos, end = 0, len(data)
+    try:
+        while pos < end:
+            start, code = pos, data[pos]
+            pos += 1
+            arguments: list[int] = []
+            block = b""
+            for kind in _OPERANDS.get(code, ""):
+                if kind in "us":
+                    value, pos = _leb(data, pos, kind == "s")
+                    arguments.append(value)
+                elif kind in "BC":
+                    if kind == "B":
+                        size, pos = _leb(data, pos, False)
+                    else:
+                        size, pos = data[pos], pos + 1
+                    block = data[pos : pos + size]
+                    pos += size
+                elif kind == "L":
+                    arguments.append(data[pos])
+                    pos += 1
+                    if arguments[0] == WASM_GLOBAL_RELOC:
+                        arguments.append(int.from_bytes(data[pos : pos + 4], "little"))
+                        pos += 4
+                    else:
+                        value, pos = _leb(data, pos, False)
+                        arguments.append(value)
+                else:
+                    width = _WIDTH[kind]
+                    signed = kind in "bhwd"
+                    arguments.append(
+                        int.from_bytes(data[pos : pos + width], "little", signed=signed)
+                    )
+                    pos += width
+            ops.append(Op(code, tuple(arguments), data[start:pos], block))
+            if len(ops) > _MOST_OPS:
+                raise SymbolsError("location expression without end")
+    except IndexError:
+        raise SymbolsError("truncated location expression") from None
+    if pos > end:
+        raise SymbolsError("truncated location expression")
+    return ops
+
+
+def _leb(data: bytes, pos: int, signed: bool) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[pos]
+        pos += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+        if shift > 70:
+            raise SymbolsError("integer without end in a location expression")
+    if signed and byte & 0x40:
+        value -= 1 << shift
+    return value, pos
+
+
+class Rewriter:
+    """Rewrites the expressions of one module."""
+
+    def __init__(self, known: Globals) -> None:
+        self._known = known
+        self._memo: dict[tuple[bytes, bool], bytes | None] = {}
+
+    def rewrite(self, expression: bytes, context: Context, frame_base: bool = False) -> bytes:
+        """The same for GDB, b"" if there is no such thing."""
+        key = expression, frame_base
+        if key in self._memo:
+            found = self._memo[key]
+            if found is not None:
+                return found
+        asked = False
+
+        def size() -> int | None:
+            nonlocal asked
+            asked = True
+            return context.size()
+
+        watched = Context(size, context.base_type, context.type_size, context.address)
+        ops = parse(expression)
+        free = all(op.code not in (OP_CONVERT, OP_ADDRX, OP_CONSTX) for op in ops)
+        try:
+            result = self._frame_base(ops) if frame_base else self._whole(ops, watched)
+        except _Drop:
+            result = b""
+        # the memo is for what depends on nothing else
+        self._memo[key] = None if asked or not free else result
+        return result
+
+    def _frame_base(self, ops: list[Op]) -> bytes:
+        """GDB wants an address here, no value. It takes an expression that starts with a
+        register for nothing else than one, when it describes a variable: hence the zero below
+        the result, where there is room."""
+        size = sum(len(op.raw) for op in ops)
+        if ops and ops[-1].code == OP_STACK_VALUE:
+            ops = ops[:-1]
+        result = b"".join(self._loaded(op) for op in ops)
+        return b"\x30" + result if len(result) < size else result
+
+    def _whole(self, ops: list[Op], context: Context) -> bytes:
+        out = bytearray()
+        start = 0
+        for number, op in enumerate(ops):
+            if op.code in (OP_PIECE, OP_BIT_PIECE):
+                bits = op.arguments[0] * (8 if op.code == OP_PIECE else 1)
+                out += self._part(ops[start:number], _constantly((bits + 7) // 8), context)
+                out += op.raw
+                start = number + 1
+        if start < len(ops) or not start:
+            if start:
+                raise _Drop  # something after the last piece
+            out += self._part(ops, context.size, context)
+        return bytes(out)
+
+    def _part(self, ops: list[Op], size: Callable[[], int | None], context: Context) -> bytes:
+        """A piece, or the whole of an expression without pieces."""
+        if not ops:
+            return b""
+        if ops[-1].code != OP_STACK_VALUE:
+            return self._address(ops, context)
+        body = ops[:-1]
+        if len(body) == 1 and body[0].code == OP_WASM:
+            slot = self._slot(body[0])
+            if slot is not None:
+                return slot
+        if all(op.code != OP_WASM for op in body) and any(op.code == OP_ADDR for op in body):
+            return self._narrow(ops, size)
+        if body and any(op.code in (OP_CONVERT, OP_DEREF_TYPE) for op in body):
+            return self._typed(ops, size, context)
+        bytes_wanted = size()
+        if bytes_wanted is None or bytes_wanted > 8:
+            raise _Drop
+        if bytes_wanted <= 4:
+            return self._narrow(ops, size)
+        constant = fold(body)
+        if constant is not None:
+            value = (constant & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
+            return bytes((OP_IMPLICIT_VALUE, bytes_wanted)) + value[:bytes_wanted]
+        return self._wide(body, context)
+
+    def _address(self, ops: list[Op], context: Context) -> bytes:
+        """An expression that computes the variable's address."""
+        out = bytearray()
+        number = 0
+        while number < len(ops):
+            op = ops[number]
+            following = [other.code for other in ops[number + 1 : number + 3]]
+            if (
+                op.code == OP_WASM
+                and op.arguments[0] in (WASM_GLOBAL, WASM_GLOBAL_RELOC)
+                and op.arguments[1] == self._known.memory_base
+                and following[1:] == [OP_PLUS]
+                and following[0] in (OP_ADDR, OP_ADDRX)
+            ):
+                out += self._relocated(ops[number + 1], context)
+                number += 3
+                continue
+            out += self._loaded(op)
+            number += 1
+        return bytes(out)
+
+    def _relocated(self, op: Op, context: Context) -> bytes:
+        """Address of static data of a program: its process' memory base plus an offset."""
+        offset = op.arguments[0] if op.code == OP_ADDR else context.address(op.arguments[0])
+        if offset is None or offset >= 0xFFFF_FFF0:
+            raise _Drop
+        number = offset.to_bytes(4, "little")
+        return self._memory_base() + bytes((OP_CONST4U, *number, OP_PLUS))
+
+    def _memory_base(self) -> bytes:
+        if not 1 <= self._known.program <= MOST_PROGRAMS:
+            raise _Drop
+        offset = -MEMORY_BASES + 4 * (self._known.program - 1)
+        return bytes((_BREG0 + _ESP,)) + encode_signed(offset) + bytes((OP_DEREF,))
+
+    def _narrow(self, ops: list[Op], size: Callable[[], int | None]) -> bytes:
+        """A value of up to 4 bytes, computed in 32 bits."""
+        if any(op.code == OP_WASM for op in ops):
+            # of an i64 local GDB loads the lower half: enough for these operations only
+            if any(op.code not in _RING for op in ops[:-1]):
+                raise _Drop
+        elif (size() or 8) > 4:
+            raise _Drop
+        return b"".join(self._loaded(op) for op in ops)
+
+    def _wide(self, body: list[Op], context: Context) -> bytes:
+        """A value of 8 bytes, computed in 64 bits."""
+        wide, half = context.base_type(8, True), context.base_type(4, False)
+        if wide is None or half is None or any(op.code not in _WIDE for op in body):
+            raise _Drop
+        out = bytearray()
+        for op in body:
+            value = constant_of(op)
+            if op.code == OP_WASM:
+                out += self._wide_slot(op, wide, half)
+            elif value is not None:
+                out += _wide_constant(value, wide, half)
+                if op.code == OP_PLUS_UCONST:
+                    out.append(OP_PLUS)
+            else:
+                out += op.raw
+        return bytes(out) + bytes((OP_STACK_VALUE,))
+
+    def _wide_slot(self, op: Op, wide: int, half: int) -> bytes:
+        """Load 8 bytes as a number of type `wide`, from its halves: other consumers of the file
+        do not know DW_OP_deref_type. `half` is an unsigned type of 4 bytes."""
+        slot = self._place(op)
+        if slot is None:
+            raise _Drop
+        register, offset = slot
+        low = bytes((_BREG0 + register,)) + encode_signed(offset) + bytes((OP_DEREF,))
+        high = bytes((_BREG0 + register,)) + encode_signed(offset + 4) + bytes((OP_DEREF,))
+        return _joined(low, high, wide, half)
+
+    def _typed(self, ops: list[Op], size: Callable[[], int | None], context: Context) -> bytes:
+        """An expression that converts between types by itself (DWARF 5)."""
+        out = bytearray()
+        converted = False
+        last = 0
+        for number, op in enumerate(ops):
+            if op.code == OP_CONVERT:
+                width = context.type_size(op.arguments[0]) if op.arguments[0] else 4
+                if width is None:
+                    raise _Drop
+                if not converted and width > 4:
+                    before = ops[number - 1] if number == 1 else None
+                    half = context.base_type(4, False)
+                    if before is None or before.code != OP_WASM or width > 8 or half is None:
+                        raise _Drop
+                    out = bytearray(self._wide_slot(before, op.arguments[0], half))
+                else:
+                    out += op.raw
+                converted = True
+                last = width
+            elif op.code == OP_STACK_VALUE:
+                out += op.raw
+            elif op.code in (OP_WASM, OP_PLUS_UCONST) if converted else op.code not in _RING:
+                raise _Drop
+            else:
+                out += self._loaded(op)
+        wanted = size()
+        if wanted is None or wanted > last:
+            raise _Drop
+        return bytes(out)
+
+    def _loaded(self, op: Op) -> bytes:
+        """An operation on addresses or 32-bit numbers."""
+        if op.code == OP_WASM:
+            slot = self._slot(op)
+            if slot is not None:
+                return slot + bytes((OP_DEREF,))
+            if op.arguments[0] in (WASM_GLOBAL, WASM_GLOBAL_RELOC) and (
+                op.arguments[1] == self._known.memory_base
+            ):
+                return self._memory_base()
+            raise _Drop
+        if op.code in (OP_ENTRY_VALUE, OP_GNU_ENTRY_VALUE):
+            raise _Drop
+        if op.code == OP_ADDR and op.arguments[0] >= 0xFFFF_FFF0:
+            raise _Drop
+        return op.raw
+
+    def _slot(self, op: Op) -> bytes | None:
+        """Expression for the address of a wasm location's place in the frame record."""
+        place = self._place(op)
+        if place is None:
+            return None
+        return bytes((_BREG0 + place[0],)) + encode_signed(place[1])
+
+    def _place(self, op: Op) -> tuple[int, int] | None:
+        """Register, and offset from it, of a wasm location's place."""
+        kind, index = op.arguments
+        if kind == WASM_LOCAL and index < 64:
+            return (_EBP, _ESI, _EDI, _EBX)[index >> 4], 56 - 8 * (index & 15)
+        if kind == WASM_LOCAL and index < MOST_LOCALS:
+            return _EBP, 56 - 8 * index
+        if kind == WASM_OPERAND and index < MOST_OPERANDS:
+            return _ESP, 8 * index
+        if kind in (WASM_GLOBAL, WASM_GLOBAL_RELOC) and index == self._known.stack_pointer:
+            return _EBP, 68
+        return None
+
+
+def _converted(kind: int) -> bytes:
+    return bytes((OP_CONVERT,)) + encode_unsigned(kind)
+
+
+def _joined(low: bytes, high: bytes, wide: int, half: int) -> bytes:
+    """A number of type `wide` from expressions for its halves."""
+    shift = bytes((_CONST1U, 32)) + _converted(wide) + bytes((_SHL, _OR))
+    return low + _converted(half) + _converted(wide) + high + _converted(wide) + shift
+
+
+def _wide_constant(value: int, wide: int, half: int) -> bytes:
+    """A number of type `wide`, in a way that does not ask how 32-bit ones are extended."""
+    if value < 0:
+        return _wide_constant(-value, wide, half) + bytes((_NEG,))
+    low, high = value & 0xFFFF_FFFF, value >> 32 & 0xFFFF_FFFF
+    if not high:
+        return b"\x10" + encode_unsigned(low) + _converted(half) + _converted(wide)
+    return _joined(b"\x10" + encode_unsigned(low), b"\x10" + encode_unsigned(high), wide, half)
+
+
+def _constantly(size: int) -> Callable[[], int | None]:
+    return lambda: size
+
+
+def constant_of(op: Op) -> int | None:
+    """Value of an operation that has one."""
+    if 0x30 <= op.code < 0x50:
+        return op.code - 0x30
+    if op.code in _LITERALS or op.code == OP_PLUS_UCONST:
+        return op.arguments[0]
+    return None
+
+
+def fold(ops: list[Op]) -> int | None:
+    """Value of an expression without variables, in unlimited precision; None if it has some, or
+    has operations that are not worth the trouble."""
+    stack: list[int] = []
+    for op in ops:
+        value = constant_of(op)
+        try:
+            if op.code == OP_PLUS_UCONST and value is not None:
+                stack.append(stack.pop() + value)
+            elif value is not None:
+                stack.append(value)
+            elif op.code == 0x20:
+                stack.append(~stack.pop())
+            elif op.code == 0x1F:
+                stack.append(-stack.pop())
+            elif op.code in _BINARY:
+                right, left = stack.pop(), stack.pop()
+                stack.append(_BINARY[op.code](left, right))
+            else:
+                return None
+        except IndexError:
+            return None
+    return stack[0] if len(stack) == 1 else None
+
+
+_BINARY: dict[int, Callable[[int, int], int]] = {
+    0x1A: lambda a, b: a & b,
+    0x1C: lambda a, b: a - b,
+    0x1E: lambda a, b: a * b,
+    0x21: lambda a, b: a | b,
+    0x22: lambda a, b: a + b,
+    0x27: lambda a, b: a ^ b,
+}
+
+
+def fill(expression: bytes, room: int) -> bytes | None:
+    """Length and expression in exactly `room` bytes, None if they need more. A length may have
+    leading zeros, which keeps the expression itself as short as it is: GDB recognises some."""
+    size = len(expression)
+    width = room - size
+    if width < 1 or (size >= 0x80 and width < 2) or (size >= 0x4000 and width < 3):
+        return None
+    if width <= 8:
+        return encode_padded(size, width) + expression
+    if not size:
+        # an empty piece: nothing is known of the whole variable
+        return encode_padded(room - 4, 4) + b"\x93\xff\xff\xff\x7f" + b"\x96" * (room - 9)
+    # not after it: nothing may follow DW_OP_stack_value
+    return encode_padded(room - 4, 4) + b"\x96" * (room - 4 - size) + expression
