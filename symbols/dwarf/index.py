@@ -15,7 +15,7 @@ from pathlib import Path
 
 from symbols.dwarf.build import Progress, build
 from symbols.dwarf.constants import Tag
-from symbols.dwarf.lines import PROLOGUE_END, STATEMENT
+from symbols.dwarf.lines import END_SEQUENCE, PROLOGUE_END, STATEMENT
 from symbols.dwarf.records import NONE, NameKind, VariableFlag
 from symbols.dwarf.sections import Sections
 from symbols.dwarf.store import Store, StoreError, tidy, write
@@ -23,7 +23,7 @@ from symbols.dwarf.types import Type, Types
 from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
-VERSION = 1
+VERSION = 2
 """Changes whenever what `build` writes does: older files are built anew."""
 
 
@@ -114,17 +114,30 @@ class Index:
         the file is no module; OSError if it cannot be read or the cache cannot be written.
         """
         module = Module(path.read_bytes())
-        place = (cache or cache_directory()) / f"{hashlib.sha256(module.data).hexdigest()}.idx"
+        place = _place(module, cache)
+        found = cls._cached(path, module, place)
+        if found is not None:
+            return found
+        columns, notes = build(module, progress)
+        write(place, {"version": VERSION, "notes": notes}, columns)
+        tidy(place.parent)
+        try:
+            return cls(path, module, _load(place))
+        except StoreError as error:
+            raise OSError(f"the index reads back differently: {error}") from None
+
+    @classmethod
+    def cached(cls, path: Path, cache: Path | None = None) -> Index | None:
+        """The index if the cache has it; raises like `open`."""
+        module = Module(path.read_bytes())
+        return cls._cached(path, module, _place(module, cache))
+
+    @classmethod
+    def _cached(cls, path: Path, module: Module, place: Path) -> Index | None:
         try:
             index = cls(path, module, _load(place))
         except StoreError:
-            columns, notes = build(module, progress)
-            write(place, {"version": VERSION, "notes": notes}, columns)
-            tidy(place.parent)
-            try:
-                return cls(path, module, _load(place))
-            except StoreError as error:
-                raise OSError(f"the index reads back differently: {error}") from None
+            return None
         try:
             os.utime(place)  # what was used last is kept longest
         except OSError:
@@ -201,11 +214,21 @@ class Index:
 
     def find_line(self, file: str, line: int) -> list[int]:
         """Where a breakpoint on a line goes: the lowest address of the line's statements in each
-        function and each inlined call of one, sorted. If a file has no code for the line, the
-        next line that has some counts. `file` is a path or the end of one."""
+        function and each inlined call of one, sorted. If the file has no code for the line, the
+        next line that has some counts. `file` is a path or the end of one; if several files end
+        so, those count that have code for the line, or for the nearest line after it."""
+        spans = [(number, self._span(number, line)) for number in self._matching(file)]
+        statements = self._column("statements.row")
+        nearest = [
+            (self._lines[statements[at]], at)
+            for number, at in spans
+            if at < len(statements) and self._line_files[statements[at]] == number
+        ]
+        best = min(nearest, default=(0, 0))[0]
         found: set[int] = set()
-        for number in self._matching(file):
-            found.update(self._line_in(number, line))
+        for actual, at in nearest:
+            if actual == best:
+                found.update(self._lowest(at))
         return sorted(found)
 
     def lines_of(self, file: str) -> list[int]:
@@ -371,8 +394,19 @@ class Index:
         )
 
     def _row(self, address: int) -> int:
-        """The row that an address belongs to, -1 if it is in no sequence."""
-        return bisect_right(self._addresses, address) - 1
+        """The row that an address belongs to, -1 if there is none: of several at one address the
+        last one, but rather a statement than none."""
+        row = bisect_right(self._addresses, address) - 1
+        if row < 0:
+            return row
+        flags = self._column("lines.flags")
+        start = self._addresses[row]
+        back = row
+        while back >= 0 and self._addresses[back] == start and not flags[back] & END_SEQUENCE:
+            if flags[back] & STATEMENT and self._lines[back]:
+                return back
+            back -= 1
+        return row
 
     def _named(self, name: str, kind: NameKind) -> list[int]:
         """References of a name in the table of its kind."""
@@ -415,12 +449,10 @@ class Index:
             key=lambda row: (files[row], lines[row]),
         )
 
-    def _line_in(self, file: int, line: int) -> list[int]:
+    def _lowest(self, at: int) -> list[int]:
+        """The lowest address in each function and inlined call of the line of statement `at`."""
         statements = self._column("statements.row")
-        at = self._span(file, line)
-        if at >= len(statements) or self._line_files[statements[at]] != file:
-            return []
-        actual = self._lines[statements[at]]
+        file, actual = self._line_files[statements[at]], self._lines[statements[at]]
         lowest: dict[tuple[int, int], int] = {}
         while at < len(statements):
             row = statements[at]
@@ -445,6 +477,11 @@ def cache_directory() -> Path:
         return Path.home() / ".cache" / "wdbg" / "symbols"
     except RuntimeError:
         raise OSError("no home directory to keep the index of symbols in") from None
+
+
+def _place(module: Module, cache: Path | None) -> Path:
+    """The file of a module's index."""
+    return (cache or cache_directory()) / f"{hashlib.sha256(module.data).hexdigest()}.idx"
 
 
 def _load(place: Path) -> Store:

@@ -87,8 +87,15 @@ def columns(records: Records) -> dict[str, Column]:
     # The end of a sequence goes before the start of the next one at the same address.
     rows = sorted(records.rows, key=lambda row: row[0] * 2 + (not row[3] & END_SEQUENCE))
     table("lines", "address file line flags", list(rows))
+    # Of several statements at one address the last one is there to be stopped at.
+    following = [*rows[1:], (-1, 0, 0, 0)]
     statements = [
-        number for number, row in enumerate(rows) if row[2] and row[1] and row[3] & STATEMENT
+        number
+        for number, (row, after) in enumerate(zip(rows, following, strict=True))
+        if row[2]
+        and row[1]
+        and row[3] & STATEMENT
+        and not (after[0] == row[0] and after[2] and after[3] & STATEMENT)
     ]
     statements.sort(key=lambda number: rows[number][1:3])  # stable: then by address
     out["statements.row"] = array("I", statements)

@@ -15,6 +15,7 @@ from wdbg.errors import WdbgError
 VERBS = {
     "run": "boot a kernel on the deterministic runtime",
     "guest": "build the example guest: Linux compiled to WebAssembly",
+    "symbols": "look up addresses, names and lines; write the ELF file for GDB",
     "doctor": "say what a kernel module is and whether it can run",
 }
 """Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""
