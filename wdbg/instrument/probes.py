@@ -14,17 +14,30 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
+from symbols.wasm.module import Module
+from symbols.wasm.stack import operand_types
 from symbols.wasm.types import ValueType
 from wdbg.instrument import layout
 from wdbg.instrument.additions import Additions
 from wdbg.instrument.emit import RETURN, UNREACHABLE, access, i32_const, if_, op
 from wdbg.instrument.scan import Token, boundaries
-from wdbg.instrument.stops import AFTER_CALL, ENTRY, LOCAL, ROW, TICK, StopTable
+from wdbg.instrument.stops import (
+    AFTER_CALL,
+    ENTRY,
+    LOCAL,
+    OPERAND,
+    ROW,
+    TICK,
+    StopTable,
+    Value,
+)
 from wdbg.instrument.sweep import Body, Edit
 
 I32, I64, F32, F64 = ValueType.I32, ValueType.I64, ValueType.F32, ValueType.F64
 _ORDER = (I32, I64, F32, F64)
+_RANKS = {kind: rank for rank, kind in enumerate(_ORDER)}
 _TAIL_CALLS = frozenset((0x12, 0x13, 0x15))
 _ZERO = {
     I32: i32_const(0),
@@ -37,8 +50,10 @@ MAX_VALUES = 200
 """Values that a stop point hands over at most; the rest is not available there."""
 
 Live = tuple[int, int, int, int]
-"""Code offsets [lo, hi) where DWARF gives a meaning to a wasm location of this kind (0 local) and
-index."""
+"""Code offsets [lo, hi) where DWARF gives a meaning to a wasm location of this kind and index."""
+
+_IN_LOCAL, _ON_STACK = 0, 2
+"""Kinds of DW_OP_WASM_location that are captured."""
 
 
 class ProbePass:
@@ -49,8 +64,8 @@ class ProbePass:
     def __init__(
         self,
         add: Additions,
+        module: Module,
         memory: int,
-        code_base: int,
         probe: int,
         base_global: int | None,
         rows: Sequence[int],
@@ -63,11 +78,12 @@ class ProbePass:
         get no stop points."""
         self._add = add
         self._memory = memory
-        self._base = code_base
+        self._module = module
+        self._base = module.code_base
         self._probe = probe
         self._global = base_global
         self._rows = rows
-        self._live = sorted(entry for entry in live if entry[2] == 0)
+        self._live = sorted(entry for entry in live if entry[2] in (_IN_LOCAL, _ON_STACK))
         self._lows = [entry[0] for entry in self._live]
         self._skipped = skipped
         self._hits: dict[tuple[int, ...], int] = {}
@@ -80,6 +96,7 @@ class ProbePass:
         """End of the body planned last."""
         self._numbers: dict[int, int] = {}
         self._cold: dict[int, bytes] = {}
+        self._tees: dict[int, bytes] = {}
 
     def table(self) -> StopTable:
         """All stop points; call it after the sweep."""
@@ -88,6 +105,8 @@ class ProbePass:
     def edit(self, body: Body, edits: list[Edit]) -> None:
         """See Pass."""
         self._plan(body)
+        for place, tee in self._tees.items():
+            edits.append((place + self._base, place + self._base, tee, -1))
         for place, number in self._numbers.items():
             if self._kinds[number] != TICK:
                 head = self._test(number)
@@ -113,29 +132,63 @@ class ProbePass:
         self._planned = body.function
         self._numbers.clear()
         self._cold.clear()
+        self._tees.clear()
         if body.function in self._skipped:
             return
         kinds = self._stop_points(body)
         places = sorted(kinds)
-        types = body.local_types()
+        living = self._living(body, places, kinds)
+        copies = self._copy_operands(body, living)
         zeros = b"".join(_ZERO.get(kind, UNREACHABLE) for kind in body.signature.results)
         leave = if_(zeros + RETURN)
-        for place, indices in zip(places, self._living(body, places, kinds), strict=True):
-            number = len(self._places)
-            values = [
-                (_ORDER.index(types[i]), i)
-                for i in indices
-                if i < len(types) and types[i] in _ORDER
-            ]
-            values = sorted(values)[:MAX_VALUES]
-            entry = tuple(i << 2 | LOCAL << 1 | (rank in (0, 2)) for rank, i in values)
-            self._places.append(place)
-            self._kinds.append(kinds[place])
-            self._captures.append(self._pool.setdefault(entry, len(self._pool)))
-            self._numbers[place] = number
-            gets = b"".join(op("local.get", i) for _, i in values)
-            hit = self._hit(tuple(rank for rank, _ in values))
-            self._cold[place] = self._address(number) + gets + op("call", hit) + leave
+        types = body.local_types() + body.new_locals
+        for place, alive in zip(places, living, strict=True):
+            values = []
+            for live in alive:
+                lo, _, kind, index = live
+                local, what = index, LOCAL
+                if kind == _ON_STACK:
+                    local, what = copies.get((lo, index), -1), OPERAND
+                rank = _RANKS.get(types[local]) if 0 <= local < len(types) else None
+                if rank is not None:
+                    fresh = kind == _ON_STACK and lo == place
+                    values.append((rank, what, index, fresh, local))
+            self._emit(place, kinds[place], sorted(set(values))[:MAX_VALUES], leave)
+
+    def _emit(
+        self, place: int, kind: int, values: list[tuple[int, int, int, bool, int]], leave: bytes
+    ) -> None:
+        """Enter a stop point into the table and make its cold path."""
+        number = len(self._places)
+        entry = tuple(
+            Value(what, index, rank in (0, 2), fresh).packed
+            for rank, what, index, fresh, _ in values
+        )
+        self._places.append(place)
+        self._kinds.append(kind)
+        self._captures.append(self._pool.setdefault(entry, len(self._pool)))
+        self._numbers[place] = number
+        gets = b"".join([_get(value[4]) for value in values])
+        hit = self._hit(tuple(rank for rank, *_ in values))
+        self._cold[place] = self._address(number) + gets + op("call", hit) + leave
+
+    def _copy_operands(self, body: Body, living: list[list[Live]]) -> dict[tuple[int, int], int]:
+        """Have values of the operand stack that some stop point wants copied into locals of their
+        own where they are pushed; by (start of their range, slot)."""
+        wanted = {(e[0], e[3]) for alive in living for e in alive if e[2] == _ON_STACK}
+        if not wanted:
+            return {}
+        base = self._base
+        types = operand_types(
+            self._module, body.code, body.end, body.local_types(), body.signature,
+            {(lo + base, slot) for lo, slot in wanted},
+        )  # fmt: skip
+        copies: dict[tuple[int, int], int] = {}
+        for (position, slot), kind in sorted(types.items()):
+            if kind in _ORDER:
+                copies[position - base, slot] = local = body.add_local(kind)
+                self._tees[position - base] = op("local.tee", local)
+        return copies
 
     def _stop_points(self, body: Body) -> dict[int, int]:
         base = self._base
@@ -157,24 +210,23 @@ class ProbePass:
                     kinds[row] = kinds.get(row, 0) | ROW
         return kinds
 
-    def _living(self, body: Body, places: list[int], kinds: dict[int, int]) -> list[set[int]]:
-        """Locals to hand over at each place: those that mean something there, and, after a call,
-        those that meant something during it."""
+    def _living(self, body: Body, places: list[int], kinds: dict[int, int]) -> list[list[Live]]:
+        """What to hand over at each place: what means something there, and, after a call, what
+        meant something during it."""
         first = bisect_left(self._lows, self._seen)
         self._seen = body.end - self._base
         last = bisect_left(self._lows, self._seen, first)
-        changes: list[tuple[int, int, int]] = []
-        for lo, hi, _, index in self._live[first:last]:
-            changes += ((lo, 1, index), (hi, -1, index))
+        changes = [(live[0], 1, live) for live in self._live[first:last]]
+        changes += [(live[1], 0, live) for live in self._live[first:last]]
         changes.sort()
-        count: dict[int, int] = {}
+        alive: set[Live] = set()
         at = 0
         out = []
         for place in places:
-            at = _advance(changes, at, place - 1, count)
-            before = set(count) if kinds[place] & AFTER_CALL else set()
-            at = _advance(changes, at, place, count)
-            out.append(before | set(count))
+            at = _advance(changes, at, place - 1, alive)
+            before = set(alive) if kinds[place] & AFTER_CALL else set()
+            at = _advance(changes, at, place, alive)
+            out.append(sorted(before | alive))
         return out
 
     # ---- pieces of code
@@ -210,16 +262,18 @@ class ProbePass:
         return index
 
 
-def _advance(
-    changes: list[tuple[int, int, int]], at: int, place: int, count: dict[int, int]
-) -> int:
+@lru_cache(maxsize=4096)
+def _get(local: int) -> bytes:
+    return op("local.get", local)
+
+
+def _advance(changes: list[tuple[int, int, Live]], at: int, place: int, alive: set[Live]) -> int:
     """Apply the changes up to and including ``place``."""
     while at < len(changes) and changes[at][0] <= place:
-        _, step, index = changes[at]
-        left = count.get(index, 0) + step
-        if left:
-            count[index] = left
+        _, begins, live = changes[at]
+        if begins:
+            alive.add(live)
         else:
-            count.pop(index, None)
+            alive.discard(live)
         at += 1
     return at

@@ -177,9 +177,7 @@ def _probe_pass(
     from symbols.dwarf.stops import read_stops
 
     info = read_stops(module)
-    return ProbePass(
-        add, memory, module.code_base, probe, base, info.rows, info.live, skipped
-    )  # fmt: skip
+    return ProbePass(add, module, memory, probe, base, info.rows, info.live, skipped)
 
 
 def _debug_memory(variant: Variant) -> bytes:

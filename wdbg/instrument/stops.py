@@ -33,12 +33,25 @@ _MAGIC = b"wdbgstp1"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One captured value: what it is (LOCAL or OPERAND), its index, and whether it takes only the
-    low 4 bytes of its slot."""
+    """One captured value."""
 
     kind: int
+    """LOCAL or OPERAND."""
     index: int
     narrow: bool
+    """It takes only the low 4 bytes of its slot."""
+    fresh: bool = False
+    """It is the result of the call right before: an outer frame does not have it yet."""
+
+    @property
+    def packed(self) -> int:
+        """In one number, for the table."""
+        return self.index << 3 | self.fresh << 2 | self.kind << 1 | self.narrow
+
+    @classmethod
+    def unpack(cls, packed: int) -> Value:
+        """Inverse of ``packed``."""
+        return cls(packed >> 1 & 1, packed >> 3, bool(packed & 1), bool(packed & 4))
 
 
 class StopTable:
@@ -52,7 +65,7 @@ class StopTable:
         pool: list[tuple[int, ...]],
     ) -> None:
         """``captures[i]`` is the index in ``pool`` of what stop point i hands over; an entry of
-        the pool is a tuple of index << 2 | kind << 1 | narrow."""
+        the pool is a tuple of packed ``Value``s."""
         if not len(places) == len(kinds) == len(captures):
             raise ValueError("columns of different lengths")
         self.places = places
@@ -80,7 +93,7 @@ class StopTable:
     def captured(self, number: int) -> tuple[Value, ...]:
         """What stop point ``number`` hands over, in the order of the dump's slots."""
         entry = self._pool[self._captures[number]]
-        return tuple(Value(v >> 1 & 1, v >> 2, bool(v & 1)) for v in entry)
+        return tuple(map(Value.unpack, entry))
 
     def to_bytes(self) -> bytes:
         """File form."""

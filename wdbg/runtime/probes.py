@@ -99,9 +99,7 @@ class Probes:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._address = mailbox.memory.address
-        self._dump = (ctypes.c_uint64 * layout.DUMP_SLOTS).from_address(
-            self._address + layout.DUMP
-        )
+        self._dump = (ctypes.c_uint64 * layout.DUMP_SLOTS).from_address(self._address + layout.DUMP)
         self._next = layout.PROBES
         self.modules: list[ProbedModule] = []
 
@@ -139,13 +137,16 @@ class Probes:
         module, stop = self.find(address)
         return self.decode(address, self.slots(module, stop))
 
-    def decode(self, address: int, slots: Iterable[int]) -> Captured:
-        """A frame from its stop point's byte address and its slots."""
+    def decode(self, address: int, slots: Iterable[int], *, outer: bool = False) -> Captured:
+        """A frame from its stop point's byte address and its slots. `outer`: the call before the
+        stop point is still under way, so its result is not there yet."""
         module, stop = self.find(address)
         values: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        for value, slot in zip(module.stops.captured(stop), slots, strict=True):
-            kind = values[value.kind != LOCAL]
-            kind[value.index] = slot & 0xFFFFFFFF if value.narrow else slot
+        for fresh in (False, True):  # a slot that the call's operands had may hold its result now
+            for value, slot in zip(module.stops.captured(stop), slots, strict=True):
+                if value.fresh is fresh and not (fresh and outer):
+                    kind = values[value.kind != LOCAL]
+                    kind[value.index] = slot & 0xFFFFFFFF if value.narrow else slot
         return Captured(module.number, stop, *values)
 
     def fill(self, value: int) -> None:

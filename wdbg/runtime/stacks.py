@@ -69,5 +69,5 @@ def read_stacks(machine: Machine, tasks: Sequence[Task]) -> dict[int, list[Captu
         frames = stacks[task.pointer]
         if stopped is not None and stopped[0] is task:
             frames.append(stopped[1])
-        frames += [probes.decode(address, slots) for address, slots in raw]
+        frames += [probes.decode(address, slots, outer=True) for address, slots in raw]
     return stacks
