@@ -109,7 +109,9 @@ CALL_WAIT64 = 5
 """memory.atomic.wait64, as CALL_WAIT32."""
 CALL_PROBE = 6
 """A stop point whose byte is set: slot 0 is the address of the byte, the locals are in DUMP.
-RESULT 1 = return at once, from this function and from all its callers (``UNWIND``)."""
+RESULT 1 = return at once, from this function and from all its callers (``UNWIND``); 2 = take the
+locals back from DUMP, in variants that can (``Variant.reload``)."""
+PROBE_UNWIND, PROBE_RELOAD = 1, 2
 CALL_WATCH = 7
 """An access that touches a watched granule, before it happens: slots are address, length and
 ``ACCESS_*`` bits."""

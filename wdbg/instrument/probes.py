@@ -71,11 +71,13 @@ class ProbePass:
         rows: Sequence[int],
         live: Iterable[Live],
         skipped: frozenset[int] = frozenset(),
+        *,
+        reload: bool = False,
     ) -> None:
         """``memory`` is the index of the debug memory, ``probe`` the function (i32) -> i32 that
         parks. The kernel's bytes have constant addresses; a program's begin at the value of
         ``base_global``. ``rows`` (sorted) and ``live`` come from DWARF. Functions in ``skipped``
-        get no stop points."""
+        get no stop points. ``reload``: see Variant."""
         self._add = add
         self._memory = memory
         self._module = module
@@ -86,6 +88,7 @@ class ProbePass:
         self._live = sorted(entry for entry in live if entry[2] in (_IN_LOCAL, _ON_STACK))
         self._lows = [entry[0] for entry in self._live]
         self._skipped = skipped
+        self._reload = reload
         self._hits: dict[tuple[int, ...], int] = {}
         self._pool: dict[tuple[int, ...], int] = {}
         self._places = array("I")
@@ -140,7 +143,8 @@ class ProbePass:
         living = self._living(body, places, kinds)
         copies = self._copy_operands(body, living)
         zeros = b"".join(_ZERO.get(kind, UNREACHABLE) for kind in body.signature.results)
-        leave = if_(zeros + RETURN)
+        leave = zeros + RETURN
+        answer = body.add_local(I32) if self._reload else -1
         types = body.local_types() + body.new_locals
         for place, alive in zip(places, living, strict=True):
             values = []
@@ -153,12 +157,18 @@ class ProbePass:
                 if rank is not None:
                     fresh = kind == _ON_STACK and lo == place
                     values.append((rank, what, index, fresh, local))
-            self._emit(place, kinds[place], sorted(set(values))[:MAX_VALUES], leave)
+            self._emit(place, kinds[place], sorted(set(values))[:MAX_VALUES], leave, answer)
 
     def _emit(
-        self, place: int, kind: int, values: list[tuple[int, int, int, bool, int]], leave: bytes
+        self,
+        place: int,
+        kind: int,
+        values: list[tuple[int, int, int, bool, int]],
+        leave: bytes,
+        answer: int,
     ) -> None:
-        """Enter a stop point into the table and make its cold path."""
+        """Enter a stop point into the table and make its cold path. ``leave`` returns from the
+        function; ``answer`` is a local to keep the host's answer in, or -1."""
         number = len(self._places)
         entry = tuple(
             Value(what, index, rank in (0, 2), fresh).packed
@@ -170,7 +180,24 @@ class ProbePass:
         self._numbers[place] = number
         gets = b"".join([_get(value[4]) for value in values])
         hit = self._hit(tuple(rank for rank, *_ in values))
-        self._cold[place] = self._address(number) + gets + op("call", hit) + leave
+        if answer < 0:
+            after = if_(leave)
+        else:
+            unwinding = op("local.get", answer) + i32_const(layout.PROBE_UNWIND) + op("i32.eq")
+            after = op("local.tee", answer) + if_(
+                unwinding
+                + if_(leave)
+                + b"".join(
+                    i32_const(0) + self._load(rank, slot) + op("local.set", local)
+                    for slot, (rank, what, _, _, local) in enumerate(values)
+                    if what == LOCAL
+                )
+            )
+        self._cold[place] = self._address(number) + gets + op("call", hit) + after
+
+    def _load(self, rank: int, slot: int) -> bytes:
+        kind = _ORDER[rank].text
+        return access(f"{kind}.load", self._memory, layout.DUMP + 8 * slot)
 
     def _copy_operands(self, body: Body, living: list[list[Live]]) -> dict[tuple[int, int], int]:
         """Have values of the operand stack that some stop point wants copied into locals of their

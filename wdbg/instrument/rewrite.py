@@ -117,7 +117,7 @@ def instrument_kernel(
     probes = None
     if variant.probes:
         probe = box.probe_function()
-        probes = _probe_pass(module, add, len(memories), probe, None, frozenset(initial))
+        probes = _probe_pass(module, add, len(memories), probe, None, variant.reload, frozenset(initial))
     resumed = probes.at_tick if probes is not None else None
     if variant.ticks:
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
@@ -171,13 +171,14 @@ def _probe_pass(
     memory: int,
     probe: int,
     base: int | None,
+    reload: bool,
     skipped: frozenset[int] = frozenset(),
 ) -> ProbePass:
     """The stop points of a module, from its DWARF if it has any."""
     from symbols.dwarf.stops import read_stops
 
     info = read_stops(module)
-    return ProbePass(add, module, memory, probe, base, info.rows, info.live, skipped)
+    return ProbePass(add, module, memory, probe, base, info.rows, info.live, skipped, reload=reload)
 
 
 def _debug_memory(variant: Variant) -> bytes:
@@ -230,7 +231,7 @@ def instrument_program(
     passes: list[Pass] = []
     probes = None
     if variant.probes:
-        probes = _probe_pass(module, add, len(module.memories), probe, tick + 1)
+        probes = _probe_pass(module, add, len(module.memories), probe, tick + 1, variant.reload)
     if variant.ticks:
         resumed = probes.at_tick if probes is not None else None
         passes.append(TickPass(tick, slow, resumed=resumed))

@@ -23,6 +23,8 @@ class Variant:
     """Stop points that the host can arm, which hand over the locals that DWARF describes."""
     watch: bool = False
     """Checks of every access of the guest's memory against the watched ranges."""
+    reload: bool = False
+    """Stop points take back the locals that they hand over: the host can change them."""
     recording: Recording | None = None
     """What the kernel records into the trace ring."""
 
@@ -64,3 +66,5 @@ DEBUG = Variant("debug", ticks=True, probes=True)
 """With stop points: what a debugger drives."""
 WATCH = Variant("watch", ticks=True, probes=True, watch=True)
 """With watchpoints as well."""
+EDIT = Variant("edit", ticks=True, probes=True, watch=True, reload=True)
+"""With locals that a debugger can write as well."""

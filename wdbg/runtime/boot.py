@@ -8,7 +8,7 @@ from pathlib import Path
 from wdbg.errors import BadInput
 from wdbg.instrument.cache import Cache
 from wdbg.instrument.points import Recording
-from wdbg.instrument.variant import DEBUG, PLAIN, TICK, WATCH
+from wdbg.instrument.variant import DEBUG, EDIT, PLAIN, TICK, WATCH
 from wdbg.runtime.abi.linux_wasm import LEAST_MEMORY, LinuxWasm
 from wdbg.runtime.console import Console
 from wdbg.runtime.engine import PAGE, Engine, EngineError, SharedMemory
@@ -18,7 +18,7 @@ from wdbg.runtime.probes import Probes
 from wdbg.runtime.program import Programs
 from wdbg.runtime.scheduler import RoundRobin, Scheduler, SeededRandom
 
-VARIANTS = {v.name: v for v in (TICK, PLAIN, DEBUG, WATCH)}
+VARIANTS = {v.name: v for v in (TICK, PLAIN, DEBUG, WATCH, EDIT)}
 """Instrumentation variants by name; "plain" has no ticks: only for benchmarks (DESIGN D7a)."""
 
 MOST_PAGES = 65535
@@ -102,6 +102,7 @@ def boot(options: BootOptions, console: Console) -> Machine:
     )  # fmt: skip
     if variant.probes:
         machine.probes = Probes(machine.mailbox)
+        machine.reloads = variant.reload
         machine.probes.add(options.kernel.stem, options.kernel, kernel.code)
     abi.boot(options.command_line, initrd, options.cpus)
     return machine

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wdbg.instrument import layout
+from wdbg.instrument.stops import LOCAL
 from wdbg.runtime.abi import Abi
 from wdbg.runtime.console import Console
 from wdbg.runtime.cpu import Cpu
@@ -123,6 +124,10 @@ class Machine:
         self._replay: Replay | None = None
         self._pause = False
         self._at_stop = False
+        self.reloads = False
+        """The variant takes changed locals back at stop points."""
+        self._slots: list[int] = []
+        self._edited: tuple[Task, list[int]] | None = None
         self._goal: tuple[int, int] | None = None
         abi.attach(self)
 
@@ -541,7 +546,28 @@ class Machine:
         if not self.on_probe(cpu, task, module, stop):
             return False
         self.stopped_at, self._at_stop = (task, self.probes.capture(address)), True
+        self._slots = self.probes.slots(module, stop)
         return True
+
+    def edit_local(self, index: int, value: int) -> None:
+        """Give a local of the frame at the stop point another value (unsigned, floats by their
+        bits). LookupError if the frame did not hand it over or the variant takes none back."""
+        if self.stopped_at is None or self.probes is None or not self.reloads:
+            raise LookupError(index)
+        task, captured = self.stopped_at
+        stops = self.probes.modules[captured.module].stops
+        slots = [
+            slot
+            for slot, known in enumerate(stops.captured(captured.stop))
+            if known.kind == LOCAL and known.index == index
+        ]
+        if not slots:
+            raise LookupError(index)
+        captured.locals[index] = value
+        if self._edited is None:
+            self._edited = (task, self._slots)
+        self._slots[slots[0]] = value
+        task.answer = layout.PROBE_RELOAD
 
     def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
         """memory.atomic.wait32/64; True if the CPU went idle."""

@@ -132,6 +132,10 @@ class Probes:
         """The slots that the park at hand filled."""
         return self._dump[: len(module.stops.captured(stop))]
 
+    def put_slots(self, slots: list[int]) -> None:
+        """Fill the slots for a task that takes its locals back."""
+        self._dump[: len(slots)] = slots
+
     def capture(self, address: int) -> Captured:
         """The frame that the park at hand handed over."""
         module, stop = self.find(address)
