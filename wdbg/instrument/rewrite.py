@@ -117,7 +117,9 @@ def instrument_kernel(
     probes = None
     if variant.probes:
         probe = box.probe_function()
-        probes = _probe_pass(module, add, len(memories), probe, None, variant.reload, frozenset(initial))
+        probes = _probe_pass(
+            module, add, len(memories), probe, None, variant.reload, frozenset(initial)
+        )
     resumed = probes.at_tick if probes is not None else None
     if variant.ticks:
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)

@@ -134,7 +134,8 @@ class Probes:
 
     def put_slots(self, slots: list[int]) -> None:
         """Fill the slots for a task that takes its locals back."""
-        self._dump[: len(slots)] = slots
+        for index, slot in enumerate(slots):
+            self._dump[index] = slot
 
     def capture(self, address: int) -> Captured:
         """The frame that the park at hand handed over."""
