@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from wdbg.cli.tracing import TraceRequest, add_trace_arguments
 from wdbg.errors import BadInput
 from wdbg.runtime.boot import VARIANTS, BootOptions, boot
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="idle in no time, or as the clock goes (default: real on a terminal)")  # fmt: skip
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
+    add_trace_arguments(parser)
     add("--variant", choices=tuple(VARIANTS), default="tick", help=argparse.SUPPRESS)
     add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
 
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     append = args.append
     if args.command is not None:
         append = f"{append} WDBG_EXEC={percent_encode(args.command)}".strip()
+    trace = TraceRequest(args, kernel) if args.trace is not None else None
     options = BootOptions(
         kernel=kernel,
         initrd=initrd,
@@ -85,15 +88,20 @@ def run(args: argparse.Namespace) -> int:
         schedule=args.schedule or ("rr" if args.seed is None else "random"),
         variant=args.variant,
         frozen_clock=args.freeze_clock,
+        recording=None if trace is None else trace.recording,
     )
     sys.stdout.flush()
     console = _console(args)
     try:
         machine = boot(options, console)
+        if trace is not None:
+            trace.start(machine, options)
         _handle_signals(machine, args.timeout)
         if console.interactive:
             machine.request_resize()
         stop = machine.run()
+        if trace is not None and stop is not None:
+            trace.finish(machine, stop)
     finally:
         console.close()
     assert stop is not None

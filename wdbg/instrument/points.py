@@ -8,7 +8,7 @@ A record's layout is that of ``wdbg.trace.ring``.
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 ARG, LOW1, HIGH1, LOW2, HIGH2, LOW3, HIGH3, LOW4, HIGH4 = range(9)
@@ -57,13 +57,24 @@ class Point:
     """Around indirect calls of signature ``signature``, like "i32 i32 -> i32", in this one."""
     signature: str = ""
 
+    def plus(self, other: Point) -> Point:
+        """Both points of one function; one of them at most has a signature."""
+        return Point(
+            self.function,
+            self.entry + other.entry,
+            self.exit + other.exit,
+            self.calls + other.calls,
+            self.before + other.before,
+            self.after + other.after,
+            self.signature or other.signature,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a kernel keeps what interrupts do: a global with the address of the running task, and
-    offsets of two u32 in that (the preemption count; not 0 = interrupts are off)."""
+    """Where a kernel keeps what interrupts do: byte offsets of two u32 in the running task (the
+    preemption count; not 0 = interrupts are off)."""
 
-    current: str
     preempt_count: int
     irqs_off: int
 
@@ -78,13 +89,22 @@ class Recording:
     """Globs of function names whose calls are recorded; those with a leading ``!`` leave out.
     Empty: all. Functions that match are taken however small."""
     points: tuple[Point, ...] = ()
+    """Points of the same function add up."""
+    current: str = ""
+    """Name of the global with the address of the running task."""
     state: State | None = None
     accesses: tuple[str, ...] = ()
     """Globs of the functions whose memory accesses are recorded."""
     ranges: tuple[tuple[int, int], ...] = ()
     """Guest address ranges [start, end) outside of which accesses are not recorded; empty: all."""
-    extra: tuple[str, ...] = field(default=())
-    """Nothing of the rewriter's: reserved for its callers' cache keys."""
+
+    def merged_points(self) -> dict[str, Point]:
+        """The points by function, those of one function together."""
+        merged: dict[str, Point] = {}
+        for point in self.points:
+            old = merged.get(point.function)
+            merged[point.function] = point if old is None else old.plus(point)
+        return merged
 
     def wants(self, name: str) -> bool | None:
         """Whether calls of the function are selected by name; None: no glob says so or not so."""
@@ -104,10 +124,10 @@ class Recording:
             calls=fields["calls"],
             select=tuple(fields["select"]),
             points=tuple(_point(p) for p in fields["points"]),
+            current=fields["current"],
             state=None if state is None else State(**state),
             accesses=tuple(fields["accesses"]),
             ranges=tuple((a, b) for a, b in fields["ranges"]),
-            extra=tuple(fields["extra"]),
         )
 
 

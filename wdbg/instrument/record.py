@@ -29,9 +29,7 @@ def record_passes(
         tuple(module.types), tuple(module.function_types), names, module.code_base, skipped
     )
     ring = ring_code(box)
-    current = None
-    if recording.state is not None:
-        current = find_global(module, recording.state.current)
+    current = find_global(module, recording.current)
     sources = Sources(box, current, recording.state)
     return [SpanPass(ring, recording, program, sources)]
 

@@ -51,7 +51,7 @@ class SpanPass:
         self._recording = recording
         self._program = program
         self._sources = sources
-        self._points = {point.function: point for point in recording.points}
+        self._points = recording.merged_points()
         self._sited = frozenset(
             index
             for index, name in program.names.items()
@@ -179,10 +179,14 @@ class SpanPass:
 
     def _record(self, record: Record, scope: Scope, scratch: int) -> Code:
         """Code of one record; nothing if the function has not what the record is about."""
-        slots = {slot: self._sources.code(source, scope) for slot, source in record.fields}
+        slots: dict[int, bytes] = {}
+        for slot, source in record.fields:
+            code = self._sources.code(source, scope)
+            if code:
+                slots[slot] = slots[slot] + code + op("i32.or") if slot in slots else code
         units = tuple(
             (slots.get(low, b""), slots.get(low + 1, b""))
-            for low in range(1, max(slots, default=0) + 1, 2)
+            for low in range(1, max((slot for slot, _ in record.fields), default=0) + 1, 2)
         )
         arg = slots.get(ARG, b"")
         if arg:

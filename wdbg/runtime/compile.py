@@ -1,6 +1,7 @@
-"""`python -m wdbg.runtime.compile KERNEL VARIANT DIRECTORY`: rewrite and compile, on all cores.
+"""`python -m wdbg.runtime.compile KERNEL DIRECTORY`: rewrite and compile, on all cores.
 
-A process of its own (see `kernel`).  Writes one JSON object a line to standard output:
+A process of its own (see `kernel`).  Reads the variant as JSON from standard input, writes one JSON
+object a line to standard output:
 {"step": text, "fraction": 0..1}, or at the end {"error": line, "hint": line, "status": number}.
 """
 
@@ -73,7 +74,7 @@ def make(path: Path, variant: Variant, directory: Path) -> None:
 def main() -> int:
     """Run; errors go to standard output as JSON."""
     try:
-        make(Path(sys.argv[1]), Variant.from_json(sys.argv[2]), Path(sys.argv[3]))
+        make(Path(sys.argv[1]), Variant.from_json(sys.stdin.read()), Path(sys.argv[2]))
     except WdbgError as error:
         _tell(error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status

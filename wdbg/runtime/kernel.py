@@ -69,12 +69,15 @@ def _compile_apart(path: Path, variant: Variant, directory: Path) -> None:
     from wdbg.runtime.progress import ProgressBar
 
     command = [
-        sys.executable, "-m", "wdbg.runtime.compile", str(path), variant.to_json(), str(directory)
+        sys.executable, "-m", "wdbg.runtime.compile", str(path), str(directory)
     ]  # fmt: skip
     bar = ProgressBar(f"preparing {path.name}", SHOW_PROGRESS_AFTER)
     started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdin.write(variant.to_json().encode())
+        process.stdin.close()
         failure: WdbgError | None = None
         for line in process.stdout:
             message = json.loads(line)

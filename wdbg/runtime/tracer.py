@@ -49,7 +49,16 @@ class TaskOffsets:
 class Tracer:
     """Feeds one trace. Inactive in forked copies (`detach`)."""
 
-    def __init__(self, machine: Machine, feed: Feed, offsets: TaskOffsets | None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        feed: Feed,
+        offsets: TaskOffsets | None,
+        *,
+        scheduling: bool = True,
+    ) -> None:
+        """`offsets`: None if they are not known; `scheduling`: switches and idleness too."""
+        self._scheduling = scheduling
         self._machine = machine
         self._feed = feed
         self._offsets = offsets
@@ -87,6 +96,10 @@ class Tracer:
 
     def switch(self, prev: Task, new: Task) -> None:
         """Context switch on the CPU of the context in force."""
+        self._name(prev)
+        self._name(new)
+        if not self._scheduling:
+            return
         values = {"prev": prev.pointer, "next": new.pointer}
         offsets = self._offsets
         if offsets is not None:
@@ -96,12 +109,12 @@ class Tracer:
             values["prev_state"] = TASK_REPORT_MAX if preempted else state
             values["prev_prio"] = read(prev.pointer + offsets.prio)
             values["next_prio"] = read(new.pointer + offsets.prio)
-        self._name(prev)
-        self._name(new)
         self._add(Kind.SCHED_SWITCH, values)
 
     def idle(self, cpu: int) -> None:
         """The CPU of the context in force waits for an interrupt."""
+        if not self._scheduling:
+            return
         self._idle.add(cpu)
         self._add(Kind.IDLE_ENTER, {"state": 1})
 
@@ -113,6 +126,8 @@ class Tracer:
     def executed(self, task: Task) -> None:
         """The task starts a new program."""
         self._name(task)
+        if not self._scheduling:
+            return
         comm = self._names.get(task.pointer, b"").decode("utf-8", "backslashreplace")
         self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._feed.string(comm)})
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from wdbg.instrument.port import Port
+from wdbg.instrument.result import FunctionTable
 from wdbg.runtime.backtrace import Frame
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Abi(Protocol):
 
     def raise_timer(self, cpu: int) -> None:
         """Raise the timer interrupt of a CPU and wake it if it is idle."""
+        ...
+
+    def functions(self) -> FunctionTable:
+        """The kernel's functions."""
         ...
 
     def backtrace(self, task: Task) -> tuple[Frame, ...]:

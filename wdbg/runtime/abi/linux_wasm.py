@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wdbg.errors import BadInput
 from wdbg.instrument import layout
 from wdbg.instrument.port import Port
+from wdbg.instrument.result import FunctionTable
 from wdbg.runtime.abi.linux_wasm_user import UserMode
 from wdbg.runtime.backtrace import Frame, original_frames
 from wdbg.runtime.engine import (
@@ -247,6 +248,10 @@ class LinuxWasm:
     def stack(self) -> tuple[Frame, ...]:
         """Stack of the task that is parked in a stack-reading host call, innermost first."""
         return original_frames(self._raw_stack, self.codes)
+
+    def functions(self) -> FunctionTable:
+        """Names and places, read from the cache."""
+        return self.kernel.code.instrumented.functions
 
     def backtrace(self, task: Task) -> tuple[Frame, ...]:
         """Stack of any parked task, running or asleep; read in a forked copy of the machine."""

@@ -1,0 +1,254 @@
+"""`wdbg run --trace`: the flags, what they ask the rewriter for, and the trace's tables."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from symbols.errors import SymbolsError
+from symbols.wasm.module import Module
+from wdbg.errors import BadInput
+from wdbg.instrument.cache import cache_root
+from wdbg.instrument.points import Recording
+from wdbg.instrument.result import FunctionTable
+from wdbg.linux.lockpoints import lock_points
+from wdbg.linux.schedpoints import (
+    TaskFields,
+    irq_points,
+    mark_points,
+    sched_points,
+    syscall_points,
+)
+from wdbg.linux.tracefields import open_index, task_fields
+from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.kernel import read_module
+from wdbg.runtime.machine import Machine
+from wdbg.runtime.stop import Stop
+from wdbg.runtime.tracer import TaskOffsets, Tracer
+from wdbg.trace.feed import Feed, FunctionRow, TraceHeader
+
+EVENTS = ("call", "lock", "sched", "irq", "syscall", "mem")
+DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
+_SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+TABLE_VERSION = 1
+"""Of the tables of functions in the cache: raise it when they change."""
+LEAST_RING, MOST_RING = 1 << 20, 64 << 30
+"""Bytes that a flight recorder may be asked to keep."""
+
+
+def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add = parser.add_argument
+    add("--trace", type=Path, metavar="FILE", help="record a trace (see wdbg trace)")
+    add("--events", metavar="LIST",
+        help=f"what to record, of {','.join(EVENTS)} (default {DEFAULT_EVENTS})")  # fmt: skip
+    add("--calls", choices=("default", "all"),
+        help="functions whose calls are recorded (default: those that call or loop)")  # fmt: skip
+    add("--functions", action="append", metavar="GLOB",
+        help="record calls (and accesses) of these functions only: a glob of names, or of source "
+        "files if it has a slash (kernel/sched/*); with ! in front: but not these")  # fmt: skip
+    add("--ring", metavar="SIZE",
+        help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
+
+
+class TraceRequest:
+    """A trace that the command line asks for."""
+
+    def __init__(self, args: argparse.Namespace, kernel: Path) -> None:
+        """BadInput if the flags make no sense."""
+        self.path: Path = args.trace
+        self.kernel = kernel
+        text = args.events if args.events is not None else DEFAULT_EVENTS
+        self.events = tuple(dict.fromkeys(filter(None, text.split(","))))
+        unknown = [name for name in self.events if name not in EVENTS]
+        if unknown or not self.events:
+            raise BadInput(
+                f"--events {text}: {', '.join(unknown) or 'nothing'} cannot be recorded",
+                f"choose from {','.join(EVENTS)}",
+            )
+        self.ring = 0 if args.ring is None else _size(args.ring)
+        self._check_path()
+        self.index = open_index(kernel)
+        self.fields = TaskFields() if self.index is None else task_fields(self.index)
+        calls = args.calls or "default"
+        self.select = self._select(args.functions or [])
+        self.recording = self._recording(calls)
+
+    def _check_path(self) -> None:
+        try:
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        except OSError as error:
+            raise BadInput(f"--trace {self.path}: {error.strerror}") from None
+
+    def _select(self, globs: list[str]) -> tuple[str, ...]:
+        """Globs of names; those of source files become the names of the files' functions."""
+        selected: list[str] = []
+        for glob in globs:
+            sign, pattern = ("!", glob[1:]) if glob.startswith("!") else ("", glob)
+            if "/" not in pattern:
+                selected.append(sign + pattern)
+                continue
+            names = self._functions_in(pattern)
+            if not names:
+                raise BadInput(f"--functions {glob}: no function's source file is like that")
+            selected += [sign + name for name in names]
+        return tuple(selected)
+
+    def _functions_in(self, pattern: str) -> list[str]:
+        if self.index is None or not self.index.has_dwarf:
+            raise BadInput(
+                f"--functions {pattern}: {self.kernel} has no debug information",
+                "select functions by name",
+            )
+        full = pattern + ("*" if pattern.endswith("/") else "")
+        return sorted(
+            {
+                function.name
+                for function in self.index.functions()
+                if fnmatch.fnmatchcase(function.file, full)
+                or fnmatch.fnmatchcase(function.file, "*/" + full)
+            }
+        )
+
+    def _recording(self, calls: str) -> Recording:
+        points = list(mark_points())
+        if "lock" in self.events:
+            points += lock_points()
+        if "sched" in self.events:
+            points += sched_points(self.fields)
+        if "irq" in self.events:
+            points += irq_points()
+        if "syscall" in self.events:
+            points += syscall_points()
+        return Recording(
+            calls=calls if "call" in self.events else "none",
+            select=self.select if "call" in self.events else (),
+            points=tuple(points),
+            current="__wasm_current",
+            state=self.fields.interrupts() if "lock" in self.events else None,
+            accesses=(self.select or ("*",)) if "mem" in self.events else (),
+        )
+
+    # ---- a run ---------------------------------------------------------------------------------
+
+    def start(self, machine: Machine, options: BootOptions) -> None:
+        """Let the machine, which has not run yet, record."""
+        functions = machine.abi.functions()
+        module = read_module(self.kernel)
+        digest = hashlib.sha256(module).hexdigest()
+        header = TraceHeader(
+            kernel_hash=digest,
+            kernel=self.kernel.name,
+            seed=options.seed or 0,
+            cpus=options.cpus,
+            ns_per_tick=machine.ns_per_tick,
+            command_line=options.command_line,
+            events=",".join(self.events),
+            functions=str(self._function_table(digest, module, functions)),
+        )
+        feed = Feed(self.path, header, self.ring)
+        self._functions = functions
+        fields = self.fields
+        known = min(fields.pid, fields.tgid, fields.comm, fields.state, fields.on_rq, fields.prio)
+        offsets = None
+        if known >= 0:
+            offsets = TaskOffsets(
+                fields.pid, fields.tgid, fields.comm, fields.state, fields.on_rq, fields.prio
+            )
+        machine.tracer = Tracer(machine, feed, offsets, scheduling="sched" in self.events)
+
+    def finish(self, machine: Machine, stop: Stop) -> None:
+        """Finish the file; WdbgError if it could not be written."""
+        tracer = machine.tracer
+        if tracer is None:
+            return
+        machine.tracer = None
+        if self.ring:
+            tracer.trigger(stop.kind.value)
+        points = {point.function for point in self.recording.points}
+        found = sorted(name for name in points if self._functions.index(name) is not None)
+        tracer.close(
+            {
+                "stop": stop.kind.value,
+                "message": stop.message,
+                "ticks": machine.ticks,
+                "virtual_ns": machine.now(),
+                "switches": machine.switches,
+                "run_hash": machine.digest(),
+                "points_found": found,
+                "points_missing": sorted(points.difference(found)),
+            }
+        )
+
+    def _function_table(self, digest: str, module: bytes, functions: FunctionTable) -> Path:
+        """The file with all functions, kept in the cache: a trace's writer copies it."""
+        place = cache_root() / "trace"
+        path = place / f"functions-{digest[:32]}-{TABLE_VERSION}.json"
+        if path.is_file():
+            return path
+        text = json.dumps([asdict(row) for row in self._rows(module, functions)])
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=place, delete=False) as new:
+                new.write(text)
+            os.replace(new.name, path)
+        except OSError as error:
+            raise BadInput(f"cannot write {path}: {error.strerror}", "set XDG_CACHE_HOME") from None
+        return path
+
+    def _rows(self, module: bytes, functions: FunctionTable) -> list[FunctionRow]:
+        pointers = _table_indices(module)
+        sources: dict[int, tuple[str, int]] = {}
+        if self.index is not None:
+            sources = {f.index: (f.file, f.line) for f in self.index.functions()}
+        rows = []
+        for number in range(len(functions)):
+            file, line = sources.get(number, ("", 0))
+            start = functions.start(number)
+            if start is None:
+                continue
+            name, size = functions.name(number), functions.size(number)
+            pointer = pointers.get(number, 0)
+            rows.append(FunctionRow(number, name, file, line, start, size, pointer))
+        return rows
+
+
+def _table_indices(data: bytes) -> dict[int, int]:
+    """Index in the first table of each function that the element segments put there."""
+    found: dict[int, int] = {}
+    try:
+        module = Module(data)
+        for element in module.elements:
+            if element.offset is None or element.table or element.functions is None:
+                continue
+            start, end = element.offset
+            if data[start] != 0x41:  # i32.const
+                continue
+            base = _signed(data[start + 1 : end - 1])
+            for at, function in enumerate(element.functions):
+                found.setdefault(function, base + at)
+    except SymbolsError:
+        pass
+    return found
+
+
+def _signed(data: bytes) -> int:
+    value = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(data))
+    return value - (1 << 7 * len(data)) if data and data[-1] & 0x40 else value
+
+
+def _size(text: str) -> int:
+    """A number of bytes with K, M or G behind it."""
+    found = _SIZE.fullmatch(text.strip())
+    size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
+    if not LEAST_RING <= size <= MOST_RING:
+        raise BadInput(f"--ring {text}: a size from 1M to 64G is needed", "--ring 64M")
+    return size

@@ -1,0 +1,49 @@
+"""Where struct task_struct has what a trace records, from the kernel's debug information."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from symbols.dwarf.index import Index
+from symbols.errors import SymbolsError
+from wdbg.linux.schedpoints import TaskFields
+
+_MEMBERS = {
+    "pid": ("pid",),
+    "tgid": ("tgid",),
+    "comm": ("comm",),
+    "state": ("__state", "state"),
+    "on_rq": ("on_rq",),
+    "prio": ("prio",),
+    "cpu": ("thread_info.cpu", "cpu"),
+    "preempt_count": ("thread_info.preempt_count",),
+    "irqs_off": ("thread_info.irqs_off",),
+}
+"""Fields and the members that they may be, the newest kernels' names first."""
+
+
+def task_fields(index: Index) -> TaskFields:
+    """The offsets; those of members that the kernel does not have are -1."""
+    try:
+        task = index.struct("task_struct")
+    except SymbolsError:
+        task = None
+    if task is None:
+        return TaskFields()
+    found: dict[str, int] = {}
+    for field, paths in _MEMBERS.items():
+        for path in paths:
+            try:
+                found[field] = task.member(path).offset
+                break
+            except SymbolsError:
+                continue
+    return TaskFields(**found)
+
+
+def open_index(kernel: Path) -> Index | None:
+    """The kernel's index; None if its debug information cannot be read."""
+    try:
+        return Index.open(kernel)
+    except (SymbolsError, OSError):
+        return None
