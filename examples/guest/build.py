@@ -3,9 +3,9 @@
 """Build the example guest: Linux with our arch/wasm, and its user space.
 
 The result is cached by a hash of all that goes into it, in
-${XDG_CACHE_HOME:-~/.cache}/wdbg/guest/KEY/: vmlinux.wasm, initrd.cpio, config, debug/,
-build-info.json.  `current/NAME` there is the newest build of each configuration.  The same inputs
-give the same bytes on every machine.
+${XDG_CACHE_HOME:-~/.cache}/wdbg/guest/KEY/: vmlinux.wasm, initrd.cpio, config, debug/, gdb/,
+sources/, build-info.json.  `current/NAME` there is the newest build of each configuration.  The
+same inputs give the same bytes on every machine.
 
 Exit status: 0 built (or was built before), 1 a tool failed, 2 something is missing or wrong.
 """
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from guestbuild import cache, configuration, source, toolchain
+from guestbuild import cache, configuration, gdbscripts, source, toolchain
 from guestbuild.errors import BuildError
 from guestbuild.kernel import KernelBuild
 from guestbuild.progress import Progress
@@ -56,6 +56,7 @@ class Plan:
     tree: str
     port: str
     kernel: str
+    gdb: str
     guest: str
 
 
@@ -72,9 +73,10 @@ def make_plan(args: argparse.Namespace) -> Plan:
     port = cache.key_of(tree, cache.files_key(ARCH, leave_out="configs"))
     script = (HERE / "guestbuild" / "kernel.py").read_bytes()
     kernel = cache.key_of(FORMAT, port, json.dumps(settings), llvm.version, script)
-    guest = cache.key_of(kernel, cache.files_key(USER), Path(__file__).read_bytes())
-    return Plan(root, tarball, sha256, llvm, fragments, settings,
-                f"tree/{tree}", f"port/{port}", f"kernel/{kernel}", guest)  # fmt: skip
+    gdb = cache.key_of(kernel, (HERE / "guestbuild" / "gdbscripts.py").read_bytes())
+    guest = cache.key_of(kernel, gdb, cache.files_key(USER), Path(__file__).read_bytes())
+    names = (f"tree/{tree}", f"port/{port}", f"kernel/{kernel}", f"gdb/{gdb}", guest)
+    return Plan(root, tarball, sha256, llvm, fragments, settings, *names)
 
 
 class Builder:
@@ -102,6 +104,7 @@ class Builder:
             if not (place / "build-info.json").is_file():
                 self._source()
                 self._kernel()
+                self._gdb_scripts()
                 self._user_space()
         cache.prune(plan.root, "port", KEPT_PORTS)
         cache.prune(plan.root, "tree", KEPT_TREES)
@@ -157,6 +160,28 @@ class Builder:
             finally:
                 cache.remove(objects)
 
+    def _gdb_scripts(self) -> None:
+        plan, progress = self.plan, self.progress
+        with self._locked(plan.gdb):
+            if (plan.root / plan.gdb).is_dir():
+                return
+            name = plan.gdb.replace("/", "-")
+            objects = plan.root / "work" / f"objects-{name}"
+            log = plan.root / "work" / f"{name}.log"
+            cache.remove(objects)
+            objects.mkdir(parents=True)
+            log.unlink(missing_ok=True)
+            build = KernelBuild(plan.root / plan.port, objects, plan.llvm, self.jobs, log)
+            progress.begin("making the kernel's GDB scripts")
+            try:
+                with cache.making(plan.root, plan.gdb) as work:
+                    if gdbscripts.wanted(plan.settings):
+                        gdbscripts.install(build, plan.settings, work)
+                log.unlink(missing_ok=True)
+            finally:
+                cache.remove(objects)
+            progress.end()
+
     def _user_space(self) -> None:
         plan, progress = self.plan, self.progress
         kernel = plan.root / plan.kernel
@@ -173,6 +198,12 @@ class Builder:
             cache.remove(work / "obj")
             for name in ("vmlinux.wasm", "config"):
                 link_or_copy(kernel / name, work / name)
+            for path in sorted(p for p in (plan.root / plan.gdb).rglob("*.py") if p.is_file()):
+                target = work / "gdb" / path.relative_to(plan.root / plan.gdb)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(path, target)
+            sources = work / "sources" / "user"
+            shutil.copytree(USER, sources, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
             (work / "build-info.json").write_text(json.dumps(self._info(), indent=1) + "\n")
         progress.end()
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The cache of builds: directories named by a hash of what went into them.
 
-    ROOT/KEY/            vmlinux.wasm, initrd.cpio, config, debug/, build-info.json
+    ROOT/KEY/            vmlinux.wasm, initrd.cpio, config, debug/, gdb/, sources/, build-info.json
     ROOT/current/NAME    a link to the newest build of a configuration: what wdbg runs
     ROOT/kernel/KEY/     a kernel without user space, and the headers that user space needs
+    ROOT/gdb/KEY/        the kernel's GDB scripts with its own constants
     ROOT/port/KEY/       kernel source with a version of arch/wasm: links to a tree, and a copy
     ROOT/tree/KEY/       unpacked and patched kernel source
     ROOT/work/           builds under way
@@ -105,7 +106,9 @@ def sweep(root: Path) -> None:
     """Remove what builds that were killed have left: directories whose lock nobody holds, old
     logs."""
     for entry in (root / "work").glob("*"):
-        name = entry.name.replace("objects-", "kernel-")
+        name = entry.name.removeprefix("objects-")
+        if name != entry.name and not name.startswith("gdb-"):
+            name = f"kernel-{name}"
         locks = [root / "locks" / lock for lock in (name, f"make-{name}")]
         with contextlib.suppress(OSError), contextlib.ExitStack() as held:
             if not entry.is_dir():
