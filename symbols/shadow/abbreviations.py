@@ -6,7 +6,7 @@ out beforehand how many bytes can be skipped and where something has to be looke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from symbols.errors import SymbolsError
@@ -97,6 +97,8 @@ BASE_TYPE: Final = 10
 """Nothing to read: the DIE is a base type."""
 LIST_INDEX: Final = 11
 """Index of a location list in the unit's table of them."""
+CODE_INDEX: Final = 12
+"""Index of an address of code."""
 
 Plan = int | tuple[tuple[int, int], ...]
 """Steps; a number if all there is to do is to skip that many bytes."""
@@ -215,6 +217,8 @@ def _step(attribute: int, form: int) -> tuple[int, int]:
             return LIST, attribute
     if form == FORM_LOCLISTX and attribute in LIST_ATTRIBUTES:
         return LIST_INDEX, attribute
+    if form == FORM_ADDRX and attribute == AT_LOW_PC:
+        return CODE_INDEX, attribute
     if form == FORM_ADDR and attribute in CODE_ATTRIBUTES:
         return CODE, attribute
     if form in FIXED:
@@ -274,3 +278,14 @@ def read_attributes(
     if pos > end:
         raise SymbolsError("truncated DIE")
     return found, pos
+
+
+def find_attribute(
+    data: bytes, pos: int, abbreviation: Abbreviation, attribute: int
+) -> tuple[int, int] | None:
+    """(position, form) of an attribute of the DIE whose attributes start at `pos`."""
+    for number, (found, form, _) in enumerate(abbreviation.attributes):
+        if found == attribute:
+            before = replace(abbreviation, attributes=abbreviation.attributes[:number])
+            return read_attributes(data, pos, before)[1], form
+    return None

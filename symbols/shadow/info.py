@@ -15,6 +15,7 @@ from symbols.errors import SymbolsError
 from symbols.shadow.abbreviations import (
     AT_ADDR_BASE,
     AT_FRAME_BASE,
+    AT_HIGH_PC,
     AT_LOCATION,
     AT_LOCLISTS_BASE,
     AT_LOW_PC,
@@ -22,7 +23,9 @@ from symbols.shadow.abbreviations import (
     BASE_TYPE,
     BLOCK,
     CODE,
+    CODE_INDEX,
     EXPRESSION,
+    FIXED,
     LEB,
     LINES,
     LIST,
@@ -33,6 +36,7 @@ from symbols.shadow.abbreviations import (
     TEXT,
     Abbreviation,
     Abbreviations,
+    find_attribute,
     read_attributes,
 )
 from symbols.shadow.dies import Attributes, Dies, Unit
@@ -206,9 +210,14 @@ class Info:
                     address = _U32.unpack_from(info, pos)[0]
                     if address >= TOMBSTONE:
                         _U32.pack_into(out, pos, 0)
+                        self._empty(die, abbreviation)
                     elif address <= code_size:
                         _U32.pack_into(out, pos, base + address)
                     pos += 4
+                elif kind == CODE_INDEX:
+                    index, pos = decode_u32(info, pos, end)
+                    if (self.dies.indexed_address(unit, index) or 0) >= TOMBSTONE:
+                        self._empty(die, abbreviation)
                 elif kind == TEXT:
                     pos = info.index(0, pos) + 1
                 elif kind == LIST_INDEX:
@@ -228,6 +237,13 @@ class Info:
                     pos += 4
         if pos > end:
             raise SymbolsError("a DIE reaches beyond its unit", end)
+
+    def _empty(self, die: int, abbreviation: Abbreviation) -> None:
+        """Let code that the linker left out have no bytes: what is at 0 would overlap."""
+        found = find_attribute(self._source, die, abbreviation, AT_HIGH_PC)
+        if found is not None and found[1] in FIXED:
+            size = FIXED[found[1]]
+            self.data[found[0] : found[0] + size] = bytes(size)
 
     def _offset(self, kind: int, pos: int, unit: Unit) -> None:
         fixup = Fixup(pos, _U32.unpack_from(self._source, pos)[0], unit)
