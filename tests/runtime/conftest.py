@@ -31,6 +31,9 @@ class Tape:
             return self.keys.pop(0), 0
         return None if wait_ns is None else (b"", wait_ns)
 
+    def wake_on(self, fds) -> None:
+        pass
+
     def window_size(self) -> tuple[int, int]:
         return 25, 80
 

@@ -14,6 +14,7 @@ import struct
 import termios
 import time
 import tty
+from collections.abc import Sequence
 from typing import Protocol
 
 ESCAPE = 0x01
@@ -48,6 +49,10 @@ class Console(Protocol):
         Returns (input, virtual ns that have passed); ("", wait_ns) lets the alarm come;
         None: no alarm and no input can ever come.
         """
+        ...
+
+    def wake_on(self, fds: Sequence[int]) -> None:
+        """End a wait in `idle` when one of these file descriptors is readable."""
         ...
 
     def window_size(self) -> tuple[int, int]:
@@ -108,6 +113,9 @@ class StreamConsole:
             return data, 0
         return None if wait_ns is None else (b"", wait_ns)
 
+    def wake_on(self, fds: Sequence[int]) -> None:
+        """It never waits."""
+
     def window_size(self) -> tuple[int, int]:
         """Unknown."""
         return 0, 0
@@ -136,6 +144,7 @@ class TerminalConsole:
         self._escaped = False
         self._leave = False
         self._eof = False
+        self._wakers: Sequence[int] = ()
         self._saved = termios.tcgetattr(in_fd)
         tty.setraw(in_fd, termios.TCSANOW)
 
@@ -177,8 +186,8 @@ class TerminalConsole:
     def _wait(self, seconds: float | None) -> bytes:
         if self._eof:
             return b""
-        ready, _, _ = select.select([self._in], [], [], seconds)
-        return self._read() if ready else b""
+        ready, _, _ = select.select([self._in, *self._wakers], [], [], seconds)
+        return self._read() if self._in in ready else b""
 
     def poll(self) -> bytes:
         """What has been typed by now."""
@@ -196,6 +205,10 @@ class TerminalConsole:
         data = self._wait(nap / 1e9)
         passed = time.monotonic_ns() - start if self._real else 0
         return data, (passed if wait_ns is None else min(passed, wait_ns))
+
+    def wake_on(self, fds: Sequence[int]) -> None:
+        """See Console."""
+        self._wakers = tuple(fds)
 
     def window_size(self) -> tuple[int, int]:
         """The terminal's present size."""

@@ -7,7 +7,7 @@ know of hits sets `Machine.on_probe`.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,8 @@ class Probes:
         self._dump = (ctypes.c_uint64 * layout.DUMP_SLOTS).from_address(self._address + layout.DUMP)
         self._next = layout.PROBES
         self.modules: list[ProbedModule] = []
+        self.on_add: Callable[[ProbedModule], None] | None = None
+        """Called with each module that is added, before it runs."""
 
     def add(self, name: str, path: Path | None, code: CompiledCode) -> ProbedModule:
         """Make room for a module's bytes; ProbeSpaceError if there is none."""
@@ -112,6 +114,8 @@ class Probes:
         module = ProbedModule(len(self.modules), name, path, code, self._next, count, view)
         self._next += count
         self.modules.append(module)
+        if self.on_add is not None:
+            self.on_add(module)
         return module
 
     def watch(self, address: int, length: int, value: int) -> None:

@@ -1,0 +1,88 @@
+"""`monitor` commands: what debuggers pass through without understanding it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wdbg.debugger.model import DebugError
+
+if TYPE_CHECKING:
+    from wdbg.debugger.session import Session
+
+
+def run(session: Session, command: str) -> str:
+    """The output of a command. DebugError for one that does not exist."""
+    name, _, rest = command.strip().partition(" ")
+    found = COMMANDS.get(name or "help")
+    if found is None:
+        raise DebugError(f"monitor {name}: no such command; monitor help lists them")
+    return found[0](session, rest.strip())
+
+
+def _tasks(session: Session, _rest: str) -> str:
+    """all tasks: pid, CPU, state, name"""
+    lines = [f"{'tid':>10} {'pid':>6} {'cpu':>3}  {'state':<20} name"]
+    for thread in session.threads():
+        cpu = "" if thread.cpu is None else str(thread.cpu)
+        state = thread.detail or thread.state.value
+        lines.append(f"{thread.tid:>10} {thread.pid:>6} {cpu:>3}  {state:<20} {thread.name}")
+    return "\n".join(lines) + "\n"
+
+
+def _cpus(session: Session, _rest: str) -> str:
+    """the virtual CPUs: what each does, and where"""
+    lines = []
+    by_cpu = {t.cpu: t for t in session.threads() if t.cpu is not None}
+    for cpu in session.machine.online():
+        thread = by_cpu.get(cpu.number)
+        if thread is None:
+            continue
+        frames = session.frames(thread.tid)
+        place = f" in {frames[0].function}" if frames else ""
+        state = "runs" if cpu.ready else "waits"
+        lines.append(f"CPU {cpu.number} {state}: {thread.name} ({thread.tid}){place}")
+    return "\n".join(lines) + "\n"
+
+
+def _tick(session: Session, _rest: str) -> str:
+    """where the run stands: ticks, virtual time"""
+    machine = session.machine
+    return f"tick {machine.ticks}, {machine.now() / 1e9:.9f} s of virtual time\n"
+
+
+def _seed(session: Session, _rest: str) -> str:
+    """the schedule of this run"""
+    return f"{session.schedule}\n"
+
+
+def _dmesg(session: Session, _rest: str) -> str:
+    """the kernel's log"""
+    return session.dmesg()
+
+
+def _snapshot(_session: Session, _rest: str) -> str:
+    """not there yet"""
+    raise DebugError("snapshots are not there yet")
+
+
+def _locks(_session: Session, _rest: str) -> str:
+    """not there yet"""
+    raise DebugError("locks are not known: the guest runs without lock tracing")
+
+
+def _help(_session: Session, _rest: str) -> str:
+    """this list"""
+    return "".join(f"{name:<10} {function.__doc__}\n" for name, (function,) in COMMANDS.items())
+
+
+COMMANDS: dict[str, tuple[Callable[[Session, str], str]]] = {
+    "help": (_help,),
+    "tasks": (_tasks,),
+    "cpus": (_cpus,),
+    "tick": (_tick,),
+    "seed": (_seed,),
+    "dmesg": (_dmesg,),
+    "snapshot": (_snapshot,),
+    "locks": (_locks,),
+}

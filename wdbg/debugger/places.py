@@ -1,0 +1,70 @@
+"""Places and stop points: which stop point stands for an instruction.
+
+A stop point's *segment* is the code from it to the next one in the same function. A place in
+between is reached virtually, when the task arrives at the segment's stop point; places in a
+function's header (the declaration of its locals) belong to its entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wdbg.debugger.model import DebugError, Frame, ModuleInfo, Place
+from wdbg.runtime.probes import Captured, ProbedModule
+
+
+def module_info(module: ProbedModule) -> ModuleInfo:
+    """What front ends know of a module."""
+    last = len(module.functions) - 1
+    return ModuleInfo(
+        module.number,
+        module.name,
+        module.path,
+        module.code.facts.original_code_base,
+        (module.functions.start(last) or 0) + module.functions.size(last),
+        module.data_start,
+        module.table_start,
+    )
+
+
+def stop_for(module: ProbedModule, offset: int) -> int:
+    """Number of the stop point in whose segment an offset lies. DebugError if there is none."""
+    function = module.functions.at(offset) if offset >= 0 else None
+    if function is None:
+        raise DebugError(f"{module.name}: no code at offset {offset:#x}")
+    start = module.functions.start(function) or 0
+    inside = module.stops.between(start, start + module.functions.size(function))
+    if not inside:
+        name = module.functions.name(function)
+        raise DebugError(f"{module.name}: the guest cannot be stopped in {name}")
+    last = module.stops.before(offset)
+    return last if last is not None and last in inside else inside[0]
+
+
+def entry_of(module: ProbedModule, name: str) -> Place | None:
+    """The first instruction, or else the start, of a function."""
+    index = module.functions.index(name)
+    start = module.functions.start(index) if index is not None else None
+    if index is None or start is None:
+        return None
+    inside = module.stops.between(start, start + module.functions.size(index))
+    return Place(module.number, module.stops.places[inside[0]] if inside else start)
+
+
+def build_frames(
+    modules: Sequence[ProbedModule], captured: Sequence[Captured], stack_pointers: dict[int, int]
+) -> tuple[Frame, ...]:
+    """Frames as front ends see them; `stack_pointers` by module, of its innermost frame."""
+    left = dict(stack_pointers)
+    frames = []
+    for level, item in enumerate(captured):
+        module = modules[item.module]
+        offset = module.stops.places[item.stop]
+        function = module.functions.at(offset)
+        start = module.functions.start(function) if function is not None else None
+        name = module.functions.name(function) if function is not None else "?"
+        depth = len(captured) - 1 - level
+        pointer = left.pop(item.module, 0)
+        place = Place(item.module, offset)
+        frames.append(Frame(level, place, name, start or 0, depth, pointer))
+    return tuple(frames)

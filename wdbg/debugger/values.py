@@ -1,0 +1,47 @@
+"""Wasm globals of a task's instance of a module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wdbg.instrument.layout import STACK_POINTER_EXPORT
+from wdbg.runtime.probes import ProbedModule
+from wdbg.runtime.task import Task
+
+
+def global_item(task: Task, module: ProbedModule, index: int) -> Any | None:
+    """The engine's object for a global, an int for one whose value never changes, None if the
+    module does not let it be seen. Only exported and imported globals can be."""
+    facts = module.code.facts
+    if module.number and (task.user is None or not _runs(task, module)):
+        return None
+    if module.number and 0 <= index < len(facts.globals):
+        return _imported(task, facts.globals[index].name)
+    instance = task.user.instance if module.number and task.user is not None else task.kernel
+    for name, kind, number in facts.exports:
+        if kind == "global" and number == index:
+            return instance.export(name)
+    if module.number == 0 and index == 0:
+        return instance.export(STACK_POINTER_EXPORT)  # the linker makes it the first global
+    return None
+
+
+def _runs(task: Task, module: ProbedModule) -> bool:
+    return task.image is not None and task.image.program.probed is module
+
+
+def _imported(task: Task, name: str) -> Any | None:
+    if task.user is None or task.image is None:
+        return None
+    if name == "__stack_pointer":
+        return task.user.stack_pointer
+    return {"__memory_base": task.image.data_start, "__table_base": task.image.table_start}.get(
+        name
+    )
+
+
+def signed(value: int, kind: str) -> int:
+    """A value as the engine takes it: i32 and i64 are signed there."""
+    bits = 64 if "64" in kind else 32
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >= 1 << (bits - 1) else value
