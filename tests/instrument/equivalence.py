@@ -14,11 +14,15 @@ import random
 import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pytest
 import wasmtime
 
+from symbols.dwarf import stops
 from symbols.wasm.module import Module
 from symbols.wasm.types import FuncType, ValueType
 from tests.instrument.generator import COUNT, FUEL, IRQ, PAGES, STACK, Generated, generate
@@ -27,7 +31,7 @@ from wdbg.instrument import layout
 from wdbg.instrument.port import Port
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.rewrite import instrument_kernel, instrument_program
-from wdbg.instrument.variant import PLAIN, TICK, Variant
+from wdbg.instrument.variant import EDIT, PLAIN, TICK, Variant
 
 PORT = Port("random", irq_entry=IRQ, stack_pointer=STACK)
 HOST = Port("host of a program")
@@ -77,6 +81,9 @@ class Report:
     globals: list[int] = field(default_factory=list)
     memory: str = ""
     frames: list[list[Frame]] = field(default_factory=list, compare=False)
+    stops: int = field(default=0, compare=False)
+    accesses: int = field(default=0, compare=False)
+    """Parks at stop points, and of watch checks."""
 
     def where(self) -> list[list[Frame]]:
         """Backtraces of the traps, without the frames beyond what engines record."""
@@ -86,11 +93,11 @@ class Report:
 class Run:
     """One module on a store of its own with deterministic host functions."""
 
-    def __init__(self, generated: Generated, seed: int) -> None:
+    def __init__(self, generated: Generated, seed: int, variant: Variant = TICK) -> None:
         self.generated = generated
         self.seed = seed
         self.report = Report()
-        self.box = Box(PAGES)
+        self.box = Box(PAGES, variant)
         self.granted = 0
         self.locate: Callable[[str, int, int], Frame | None] = lambda name, index, at: (index, at)
 
@@ -153,6 +160,26 @@ class Run:
         self.granted = 5
         self.box.set_tick(kernel, 5)
 
+    def stop_everywhere(self, done: Instrumented, base: int) -> None:
+        """Arm all stop points and watch all of the guest's memory; what a stop point hands over
+        it takes back, after the slots have been overwritten in between."""
+        table = done.stops
+        assert table is not None
+        self.box.arm(base, len(table))
+        self.box.arm(layout.WATCH_MAP, PAGES[1] << 16 >> layout.WATCH_GRANULE)
+
+        def hit(address: int) -> int:
+            self.report.stops += 1
+            slots = self.box.dump(len(table.captured(address - base)))
+            self.box.put([0xAAAA_AAAA_AAAA_AAAA] * len(slots))
+            self.box.put(slots)
+            return layout.PROBE_RELOAD
+
+        def accessed(address: int, length: int, bits: int) -> None:
+            self.report.accesses += 1
+
+        self.box.on_probe, self.box.on_access = hit, accessed
+
     def ticks(self, kernel: wasmtime.Instance) -> int:
         """Ticks executed since ``preempt``."""
         return self.granted - int(self.box.tick(kernel).value(self.box.store))
@@ -211,6 +238,23 @@ class Run:
         return rng.choice((0.0, 1.0, -2.5, 1e9, math.inf))
 
 
+@contextmanager
+def debugging(wasm: bytes, seed: int) -> Iterator[None]:
+    """Have every place of the code be a row for once in a while, and any local or slot of the
+    operand stack be alive anywhere: what a debugging section could say, and nonsense."""
+    module = Module(wasm)
+    rng = random.Random(seed)
+    size = module.bodies[-1][2] - module.code_base if module.bodies else 0
+    rows = array("I", sorted(rng.sample(range(size), size // 3)))
+    live = []
+    for _ in range(size // 4):
+        lo = rng.randrange(size)
+        live.append((lo, lo + rng.randrange(1, 40), rng.choice((0, 0, 1, 2, 2)), rng.randrange(6)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stops, "read_stops", lambda module: stops.CodeInfo(rows, sorted(live), ()))
+        yield
+
+
 def run_original(generated: Generated, seed: int, counted: bool) -> tuple[Report, int]:
     """The report, and the ticks if it is the counted form."""
     with Run(generated, seed) as run:
@@ -227,9 +271,11 @@ def run_original(generated: Generated, seed: int, counted: bool) -> tuple[Report
 
 def run_kernel(generated: Generated, seed: int, variant: Variant) -> tuple[Report, int]:
     """The same for the module rewritten as a kernel, with interrupts at its ticks."""
-    with Run(generated, seed) as run:
+    with Run(generated, seed, variant) as run, debugging(generated.original, seed):
         run.define_mailbox()
         done = instrument_kernel(generated.original, variant, PORT)
+        if variant.probes:
+            run.stop_everywhere(done, layout.PROBES)
         run.box.calls = done.calls
         run.locate_by(done)
         instance = run.start(done.wasm)
@@ -240,18 +286,24 @@ def run_kernel(generated: Generated, seed: int, variant: Variant) -> tuple[Repor
         return run.report, run.ticks(instance)
 
 
-def run_program(generated: Generated, seed: int) -> tuple[Report, int]:
+def run_program(generated: Generated, seed: int, variant: Variant) -> tuple[Report, int]:
     """The same for the module rewritten as a program, beside a kernel that does nothing."""
-    with Run(generated, seed) as run:
+    with Run(generated, seed, variant) as run, debugging(generated.original, seed):
         box = run.box
-        kernel = box.kernel(TINY, HOST)
+        kernel = box.kernel(TINY, HOST, variant)
         exports = kernel.exports(box.store)
         box.linker.define_instance(box.store, layout.MODULE, kernel)
         tick, slow = exports[layout.TICK_EXPORT], exports[layout.USER_TICK_EXPORT]
         box.linker.define(box.store, layout.MODULE, layout.PROGRAM_TICK, tick)
         box.linker.define(box.store, layout.MODULE, layout.PROGRAM_SLOW, slow)
         run.define_host()
-        done = instrument_program(generated.original, TICK)
+        done = instrument_program(generated.original, variant)
+        if variant.probes:
+            base = layout.PROBES + 4096
+            kind = wasmtime.GlobalType(wasmtime.ValType.i32(), False)
+            place = wasmtime.Global(box.store, kind, wasmtime.Val.i32(base))
+            box.linker.define(box.store, layout.MODULE, layout.PROGRAM_PROBES, place)
+            run.stop_everywhere(done, base)
         run.locate_by(done)
         program = box.instantiate(done.wasm)
         run.preempt(kernel)
@@ -266,7 +318,8 @@ def run_program(generated: Generated, seed: int) -> tuple[Report, int]:
 
 
 def check(seed: int) -> Report:
-    """Compare all forms of one random module; AssertionError says what differs."""
+    """Compare all forms of one random module; AssertionError says what differs. The report is that
+    of the form with stop points."""
     generated = generate(seed)
     expected, _ = run_original(generated, seed, counted=False)
     counted, ticks = run_original(generated, seed, counted=True)
@@ -274,18 +327,24 @@ def check(seed: int) -> Report:
     kernel, kernel_ticks = run_kernel(generated, seed, TICK)
     assert kernel == expected, f"seed {seed}: kernel with ticks"
     assert kernel.where() == expected.where(), f"seed {seed}: backtraces of the kernel"
-    program, program_ticks = run_program(generated, seed)
+    program, program_ticks = run_program(generated, seed, TICK)
     assert program == expected, f"seed {seed}: program"
     assert program.where() == expected.where(), f"seed {seed}: backtraces of the program"
     plain, none = run_kernel(generated, seed, PLAIN)
     assert plain == expected, f"seed {seed}: plain kernel"
     assert plain.where() == expected.where(), f"seed {seed}: backtraces of the plain kernel"
+    edited, edited_ticks = run_kernel(generated, seed, EDIT)
+    assert edited == expected, f"seed {seed}: kernel with stop points and watch checks"
+    assert edited.where() == expected.where(), f"seed {seed}: backtraces with stop points"
+    other, other_ticks = run_program(generated, seed, EDIT)
+    assert other == expected, f"seed {seed}: program with stop points and watch checks"
+    assert (edited_ticks, other_ticks) == (kernel_ticks, program_ticks), f"seed {seed}: ticks"
     if expected.memory:
         assert none == 0, f"seed {seed}: ticks without ticks"
         assert program_ticks == ticks, f"seed {seed}: program {program_ticks}, counted {ticks}"
         if not generated.start:  # a kernel's start function does not tick
             assert kernel_ticks == ticks, f"seed {seed}: kernel {kernel_ticks}, counted {ticks}"
-    return expected
+    return edited
 
 
 def main(arguments: list[str]) -> int:

@@ -84,13 +84,15 @@ class Outcome:
 class Box:
     """Guest memory, debug memory and the imports of a rewritten kernel, on one store."""
 
-    def __init__(self, pages: tuple[int, int] = (2, 4)) -> None:
+    def __init__(self, pages: tuple[int, int] = (2, 4), variant: Variant = TICK) -> None:
         self.store = wasmtime.Store(engine())
         self.linker = wasmtime.Linker(engine())
         self.linker.allow_shadowing = True
         text = '(module (memory (export "memory") {} {} shared))'
         self._guest, self.memory = self._shared(text.format(*pages), "env", "memory")
-        debug = '(module (memory (export "debug") 1 1 shared))'
+        debug = (
+            f'(module (memory (export "debug") {variant.debug_pages} {variant.debug_pages} shared))'
+        )
         self._debug, self.debug = self._shared(debug, layout.MODULE, layout.DEBUG_MEMORY)
         self.words = (ctypes.c_uint32 * 64).from_address(self.debug)
         self.longs = (ctypes.c_uint64 * 32).from_address(self.debug)
@@ -98,6 +100,8 @@ class Box:
         self.calls: tuple[HostCall, ...] = ()
         self.functions: dict[str, HostFunction] = {}
         self.on_tick: Callable[[Box], int] = lambda box: 0
+        self.on_probe: Callable[[int], int] = lambda address: 0
+        self.on_access: Callable[[int, int, int], None] = lambda address, length, bits: None
         self.quantum = FOREVER
         self.ticks = 0
         kind = wasmtime.FuncType([], [])
@@ -127,6 +131,12 @@ class Box:
         call = self.words[layout.CALL >> 2]
         first = layout.ARGS >> 3
         args = list(self.longs[first : first + layout.ARG_SLOTS])
+        if call == layout.CALL_PROBE:
+            self.longs[layout.RESULT >> 3] = self.on_probe(args[0])
+            return
+        if call == layout.CALL_WATCH:
+            self.on_access(args[0], args[1], args[2])
+            return
         self.parks.append(Park(call, args))
         answer = 0
         if call in (layout.CALL_TICK, layout.CALL_TICK_USER):
@@ -178,6 +188,19 @@ class Box:
     def contents(self) -> bytes:
         """All of guest memory, at its present size."""
         return self.read(0, self._guest.data_len())
+
+    def arm(self, first: int, count: int, value: int = 1) -> None:
+        """Set bytes of the debug memory: stop points, or the map of watched granules."""
+        ctypes.memset(self.debug + first, value, count)
+
+    def dump(self, count: int) -> list[int]:
+        """Slots that a stop point has filled."""
+        first = layout.DUMP
+        return list((ctypes.c_uint64 * count).from_address(self.debug + first))
+
+    def put(self, slots: Sequence[int]) -> None:
+        """Fill them for a stop point that takes its locals back."""
+        (ctypes.c_uint64 * len(slots)).from_address(self.debug + layout.DUMP)[:] = slots
 
     def read(self, address: int, size: int) -> bytes:
         return ctypes.string_at(self.memory + address, size)

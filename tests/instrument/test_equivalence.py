@@ -26,8 +26,12 @@ def test_random_modules_do_many_things() -> None:
         report = check(seed)
         seen.update(trap or "result" for _, _, trap in report.outcomes)
         seen["host call"] += len(report.calls)
+        seen["stop"] += report.stops
+        seen["access"] += report.accesses
     assert seen["result"] > 100
     assert seen["host call"] > 100
+    assert seen["stop"] > 1000
+    assert seen["access"] > 1000
     for trap in ("UNREACHABLE", "BAD_SIGNATURE", "MEMORY_OUT_OF_BOUNDS"):
         assert seen[f"TrapCode.{trap}"] > 0
     assert seen["thrown Wasm exception"] > 0
