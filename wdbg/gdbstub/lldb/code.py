@@ -14,7 +14,8 @@ from itertools import chain, islice, repeat
 from symbols.errors import SymbolsError
 from symbols.wasm.module import Module
 from symbols.wasm.readers import read_locals
-from symbols.wasm.types import Import, Kind, ValueType
+from symbols.wasm.types import Kind, ValueType
+from wdbg.gdbstub.lldb.original import Original
 
 _WIDTHS = {
     ValueType.I32: 4,
@@ -25,7 +26,6 @@ _WIDTHS = {
 }
 WIDEST = 8
 """Bytes of a value whose type is not known; LLDB uses as many of them as it needs."""
-_STACK_POINTER = "__stack_pointer"
 
 
 class Code:
@@ -44,6 +44,7 @@ class Code:
             self._module: Module | None = module
         except SymbolsError:
             self.base, self._bodies, self._module = 0, (), None
+        self.original = Original(data, self._module)
         self._starts = [start - self.base for _, start, _ in self._bodies]
 
     def entry(self, offset: int) -> int | None:
@@ -83,12 +84,20 @@ class Code:
     @cached_property
     def stack_pointer(self) -> int | None:
         """Index of the global `__stack_pointer`; None if the module does not name one."""
+        return self._global("__stack_pointer")
+
+    @cached_property
+    def data_base(self) -> int | None:
+        """Index of the global that says where a program's data is; None if there is none."""
+        return self._global("__memory_base")
+
+    def _global(self, name: str) -> int | None:
         try:
             if self._module is None:
                 return None
-            imported = self._module.imported(Kind.GLOBAL)
-            names = dict(enumerate(map(_name, imported))) | self._module.names.globals
-            return next((i for i, name in names.items() if name == _STACK_POINTER), None)
+            imported = [entry.name for entry in self._module.imported(Kind.GLOBAL)]
+            names = self._module.names.globals | dict(enumerate(imported))
+            return next((index for index, other in names.items() if other == name), None)
         except SymbolsError:
             return None
 
@@ -113,7 +122,3 @@ class Code:
             return ()
         declared = chain.from_iterable(repeat(kind, count) for count, kind in groups)
         return signature.params + tuple(islice(declared, 1 << 16))
-
-
-def _name(entry: Import) -> str:
-    return entry.name

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from symbols.lldb.numbers import PC, SIZE
 from wdbg import __version__
 from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason, Thread, WatchKind
 from wdbg.gdbstub.dialect import DialectFactory, Session
-from wdbg.gdbstub.lldb import memory, values
+from wdbg.gdbstub.lldb import memory, registers, values
 from wdbg.gdbstub.lldb.address import CODE, little_endian
 from wdbg.gdbstub.lldb.breakpoints import Breakpoints
 from wdbg.gdbstub.lldb.modules import Modules
@@ -30,7 +31,7 @@ _ANSWERS = {
     "qProcessInfo": f"pid:1;parent-pid:0;triple:{TRIPLE};endian:little;ptrsize:4;",
     "qGDBServerVersion": f"name:wdbg;version:{__version__};",
     "qRegisterInfo0": "name:pc;alt-name:pc;bitsize:64;offset:0;encoding:uint;format:hex;"
-    "set:General Purpose Registers;gcc:16;dwarf:16;generic:pc;",
+    "set:General Purpose Registers;gcc:0;dwarf:0;generic:pc;",
     "qWatchpointSupportInfo": "num:1024;",
     "qAttached": "1",
     "qSymbol": "OK",
@@ -64,6 +65,7 @@ class Lldb:
             ("qWasm", self._wasm_value),
             ("qSupported", self._supported),
             ("qXfer:libraries:read::", self._libraries),
+            ("qXfer:features:read:target.xml:", self._features),
             ("qThreadStopInfo", self._thread_stop),
             ("qMemoryRegionInfo", self._region),
             ("qRegisterInfo", lambda _: "E45"),
@@ -77,8 +79,8 @@ class Lldb:
             "M": self._write,
             "p": self._register,
             "g": self._register,
-            "P": self._no_register,
-            "G": self._no_register,
+            "P": self._set_register,
+            "G": self._set_register,
             "H": self._select,
             "T": self._alive,
             "D": self._detach,
@@ -156,13 +158,14 @@ class Lldb:
     def _supported(self, _rest: str) -> str:
         return (
             f"PacketSize={PACKET_SIZE:x};QStartNoAckMode+;QThreadSuffixSupported+;"
-            "QListThreadsInStopReply+;qXfer:libraries:read+;wasm-instance+;"
+            "QListThreadsInStopReply+;qXfer:libraries:read+;qXfer:features:read+;wasm-instance+;"
         )
 
     def _libraries(self, rest: str) -> str:
-        offset, length = memory.parse_range(rest)
-        whole = self._modules.library_list(self._debugger).decode("latin-1")
-        return ("m" if offset + length < len(whole) else "l") + whole[offset : offset + length]
+        return _part(self._modules.library_list(self._debugger), rest)
+
+    def _features(self, rest: str) -> str:
+        return _part(registers.description(), rest)
 
     def _monitor(self, rest: str) -> str:
         try:
@@ -265,12 +268,20 @@ class Lldb:
         number, _, thread = packet[1:].partition(";thread:")
         if thread:
             self._thread = self._known(_hex(thread.rstrip(";"))).tid
-        if packet[0] == "p" and _hex(number) != 0:
-            raise DebugError("there is no register but pc")
-        return little_endian(self._pc(self._thread))
+        if packet[0] == "g" or _hex(number) == PC:
+            return little_endian(self._pc(self._thread))
+        value = registers.read(self._debugger, self._modules, self._thread, _hex(number))
+        return little_endian(value)
 
-    def _no_register(self, _packet: str) -> str:
-        raise DebugError("a WebAssembly program's pc cannot be set")
+    def _set_register(self, packet: str) -> str:
+        what, _, thread = packet[1:].partition(";thread:")
+        number, _, digits = what.partition("=")
+        if packet[0] == "G" or len(digits) != 2 * SIZE:
+            raise DebugError("registers can be set one by one")
+        tid = self._known(_hex(thread.rstrip(";"))).tid if thread else self._thread
+        value = int.from_bytes(_hex(digits).to_bytes(SIZE, "big"), "little")
+        registers.write(self._debugger, self._modules, tid, _hex(number), value)
+        return "OK"
 
     # ---- memory
 
@@ -327,6 +338,14 @@ class Lldb:
     def _kill(self, _packet: str) -> str:
         self._session.kill()
         return "X09"
+
+
+def _part(whole: bytes, rest: str) -> str:
+    """The part of an object that a qXfer packet asks for."""
+    offset, length = memory.parse_range(rest)
+    length = min(length, PACKET_SIZE - 16)
+    more = "m" if offset + length < len(whole) else "l"
+    return more + whole[offset : offset + length].decode("latin-1")
 
 
 def _hex(text: str) -> int:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import cast
 from xml.sax.saxutils import quoteattr
 
-from wdbg.debugger.model import Debugger, ModuleInfo, Place
+from symbols.lldb.table import Table
+from wdbg.debugger.model import Debugger, Frame, ModuleInfo, Place
 from wdbg.errors import WdbgError
 from wdbg.gdbstub.lldb.address import module_address, split_address
 from wdbg.gdbstub.lldb.code import Code
-from wdbg.gdbstub.lldb.view import view_of
+from wdbg.gdbstub.lldb.view import View, view_of
 from wdbg.instrument.cache import cache_root
 
 log = logging.getLogger(__name__)
+_NO_VARIABLES = Table()
 
 
 class Modules:
@@ -26,7 +28,7 @@ class Modules:
         self._cache = cache
         self._code: dict[int, Code] = {}
         self._files: dict[int, bytes] = {}
-        self._views: dict[int, Path | None] = {}
+        self._views: dict[int, View | None] = {}
 
     def info(self, debugger: Debugger, number: int) -> ModuleInfo | None:
         """A module by its number."""
@@ -40,6 +42,25 @@ class Modules:
             # The original: the copy for LLDB lacks imports, and with them the globals' indices.
             code = self._code[number] = Code(_mapped(info.path if info else None))
         return code
+
+    def table(self, debugger: Debugger, number: int) -> Table:
+        """What the registers stand for in a module's frames."""
+        info = self.info(debugger, number)
+        view = self.view(info) if info else None
+        return view.table if view else _NO_VARIABLES
+
+    def global_value(self, debugger: Debugger, tid: int, frame: Frame, index: int) -> int | None:
+        """A global of a frame's module, as DWARF means it there; None if it is not known."""
+        module = frame.place.module
+        own = index == self.code(debugger, module).stack_pointer
+        if own and (frame.stack_pointer or frame.level):
+            return frame.stack_pointer or None  # the global itself has the innermost frame's
+        return debugger.global_value(tid, module, index)
+
+    def data_base(self, debugger: Debugger, tid: int, number: int) -> int | None:
+        """Guest address of the data of a program that the thread runs; None if it does not."""
+        index = self.code(debugger, number).data_base
+        return None if index is None else debugger.global_value(tid, number, index)
 
     def place(self, debugger: Debugger, address: int) -> Place | None:
         """The place that LLDB calls by this address, None if it is in no module's code."""
@@ -72,28 +93,28 @@ class Modules:
         entries = []
         for info in debugger.modules():
             view = self.view(info)
-            name = str(view) if view else info.name
+            name = str(view.path) if view else info.name
             entries.append(
                 f"<library name={quoteattr(name)}>"
                 f'<section address="{module_address(info.number):#x}"/></library>'
             )
         return f"<library-list>{''.join(entries)}</library-list>".encode()
 
-    def view(self, info: ModuleInfo) -> Path | None:
-        """The file that LLDB is to read; None if there is none."""
+    def view(self, info: ModuleInfo) -> View | None:
+        """What LLDB is to read; None if there is no file."""
         if info.number not in self._views:
             self._views[info.number] = self._make_view(info)
         return self._views[info.number]
 
-    def _make_view(self, info: ModuleInfo) -> Path | None:
+    def _make_view(self, info: ModuleInfo) -> View | None:
         if info.path is None:
             return None
         try:
             cache = self._cache or cache_root() / "symbols" / "lldb"
             return view_of(info.path.resolve(), info.number, cache)
         except WdbgError as error:
-            log.warning("%s: LLDB reads the original file: %s", info.name, error)
-            return info.path if info.path.is_file() else None
+            log.warning("%s: LLDB has to do without its file: %s", info.name, error)
+            return None
 
     def _file(self, info: ModuleInfo | None) -> bytes:
         """Contents of what LLDB reads, mapped: a kernel has 20 MB."""
@@ -101,7 +122,8 @@ class Modules:
             return b""
         data = self._files.get(info.number)
         if data is None:
-            data = self._files[info.number] = _mapped(self.view(info))
+            view = self.view(info)
+            data = self._files[info.number] = _mapped(view.path if view else None)
         return data
 
 

@@ -1,7 +1,7 @@
 """Wasm locals, globals and operands of frames, as LLDB's wasm plug-in asks for them.
 
-LLDB 22 does not say of which thread a frame is. It is the one that was last named in a packet
-about a stack or a register; LLDB names a thread when it first shows it after a stop.
+This is for what `registers` has not changed in the DWARF. LLDB 22 does not say of which thread a
+frame is: it is taken to be the one that was last named in a packet about a stack or a register.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from wdbg.debugger.model import DebugError, Debugger, Frame
 from wdbg.gdbstub.lldb.address import little_endian
 from wdbg.gdbstub.lldb.modules import Modules
-from wdbg.gdbstub.lldb.view import split_global
 
 _MOST = 1 << 32
 
@@ -24,40 +23,24 @@ def value(debugger: Debugger, modules: Modules, tid: int, request: str) -> str:
     first, _, rest = operands.partition(";")
     if kind == "qWasmGlobal" and rest.startswith("instance:"):
         module = _number(rest.removeprefix("instance:").rstrip(";"))
-        owner = split_global(_number(first)) or (module, _number(first))
-        return _global(debugger, modules, tid, *owner, None)
+        index = _number(first)
+        found = debugger.global_value(tid, module, index)
+        return _answer(found, modules.code(debugger, module).global_width(index), "global", index)
     frame = _frame(debugger, tid, _number(first))
     index = _number(rest.rstrip(";"))
-    module = frame.place.module
+    code = modules.code(debugger, frame.place.module)
     if kind == "qWasmLocal":
         found = debugger.local(tid, frame.level, index)
-        width = modules.code(debugger, module).local_width(frame.function_start, index)
-        return _answer(found, width, f"local {index}")
+        return _answer(found, code.local_width(frame.function_start, index), "local", index)
     if kind == "qWasmStackValue":
-        return _answer(debugger.operand(tid, frame.level, index), 8, f"operand {index}")
-    tagged = split_global(index)
-    if tagged is not None:
-        return _global(debugger, modules, tid, *tagged, None)
-    return _global(debugger, modules, tid, module, index, frame)
+        return _answer(debugger.operand(tid, frame.level, index), 8, "operand", index)
+    found = modules.global_value(debugger, tid, frame, index)
+    return _answer(found, code.global_width(index), "global", index)
 
 
-def _global(
-    debugger: Debugger, modules: Modules, tid: int, module: int, index: int, frame: Frame | None
-) -> str:
-    code = modules.code(debugger, module)
-    if frame is not None and index == code.stack_pointer:
-        # The global has the innermost frame's value; DWARF means this frame's.
-        found = frame.stack_pointer or None
-        if found is None and frame.level == 0:
-            found = debugger.global_value(tid, module, index)
-    else:
-        found = debugger.global_value(tid, module, index)
-    return _answer(found, code.global_width(index), f"global {index}")
-
-
-def _answer(found: int | None, width: int, what: str) -> str:
+def _answer(found: int | None, width: int, what: str, index: int) -> str:
     if found is None:
-        raise DebugError(f"{what} is not available at this place")
+        raise DebugError(f"{what} {index} is not available at this place")
     return little_endian(found, width)
 
 
