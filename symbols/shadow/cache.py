@@ -21,7 +21,8 @@ _PREFIX = "elf-"
 
 def cached_elf(path: Path, number: int = 0, cache: Path | None = None) -> Path:
     """The ELF of the module in file `path`, which the guest loaded as number `number` (0: the
-    kernel, programs from 1), in a directory of its own; `cache` is the directory of all.
+    kernel, programs from 1), in a directory of its own; `cache` is the directory of all. It has the
+    module's name without the suffix: scripts of the kernel look for "vmlinux".
 
     SymbolsError if the file is no module, or has malformed DWARF; OSError if it cannot be read or
     the cache cannot be written.
@@ -30,7 +31,7 @@ def cached_elf(path: Path, number: int = 0, cache: Path | None = None) -> Path:
     root = cache or cache_directory()
     key = hashlib.sha256(hashlib.sha256(data).digest() + _version() + bytes((number & 0xFF,)))
     place = root / f"{_PREFIX}{key.hexdigest()[:40]}"
-    elf = place / f"{path.stem}.elf"
+    elf = place / path.stem
     if elf.is_file():
         with contextlib.suppress(OSError):
             os.utime(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "variable or type, a source line; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--elf", type=Path, metavar="OUT", help="write the ELF file that GDB reads symbols from"
+        "--elf",
+        type=Path,
+        metavar="OUT",
+        help="write the ELF file that GDB and drgn read symbols from, and OUT.gdb with commands "
+        "for GDB",
     )
 
 
@@ -40,8 +45,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_elf(path: Path, out: Path) -> None:
-    """Write the shadow ELF of the module at `path`."""
-    raise BadInput("--elf is not there yet")
+    """Write the shadow ELF of the module at `path`, and GDB's commands beside it."""
+    from wdbg.gdbstub.symbolfiles import write_elf as write
+
+    files = write(path, out)
+    print(f"gdb -x {shlex.quote(str(files.script))}")
 
 
 def look_up(path: Path, queries: list[str]) -> int:

@@ -1,0 +1,103 @@
+"""What GDB loads to debug a guest: the kernel's shadow ELF, and commands that set GDB up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from symbols.errors import SymbolsError
+from symbols.shadow.build import shadow_elf
+from symbols.shadow.cache import cached_elf, write_whole
+from symbols.shadow.gdbscript import gdb_script
+from symbols.wasm.module import Module
+from wdbg.errors import BadInput
+
+SOURCE_PREFIX = "/usr/src/linux-6.12-wdbg"
+"""How DWARF of the example guest's kernels calls the directory of the kernel's source."""
+
+_SCRIPTS = Path(__file__).resolve().parent / "scripts"
+_BUILD_INFO_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class GdbFiles:
+    """Files for one kernel."""
+
+    elf: Path
+    script: Path
+    """Commands: `gdb -x SCRIPT -ex 'target remote :PORT'` is all that a session needs."""
+
+
+def gdb_files(kernel: Path) -> GdbFiles:
+    """The ELF and the commands for a kernel, made if the cache lacks them.
+
+    BadInput if the file is no module, has malformed DWARF, or the cache cannot be written.
+    """
+    try:
+        elf = cached_elf(kernel)
+        return GdbFiles(elf, write_script(kernel, elf))
+    except SymbolsError as error:
+        raise BadInput(f"{kernel}: {error}") from None
+    except OSError as error:
+        hint = "set XDG_CACHE_HOME to a directory that can be written"
+        raise BadInput(f"cannot make GDB's files for {kernel}: {error}", hint) from None
+
+
+def program_elf(program: Path, number: int) -> Path:
+    """The ELF of a user program which the guest loaded as module `number`; raises like
+    `gdb_files`."""
+    try:
+        return cached_elf(program, number)
+    except SymbolsError as error:
+        raise BadInput(f"{program}: {error}") from None
+    except OSError as error:
+        raise BadInput(f"cannot make GDB's file for {program}: {error}") from None
+
+
+def write_elf(kernel: Path, out: Path) -> GdbFiles:
+    """Write the ELF of a kernel to `out`, and the commands beside it; raises like `gdb_files`."""
+    try:
+        write_whole(out, shadow_elf(Module(kernel.read_bytes())))
+        return GdbFiles(out, write_script(kernel, out))
+    except SymbolsError as error:
+        raise BadInput(f"{kernel}: {error}") from None
+    except OSError as error:
+        raise BadInput(f"cannot write {out}: {error}") from None
+
+
+def write_script(kernel: Path, elf: Path) -> Path:
+    """Write the commands for a kernel beside its ELF, as the ELF's name and ".gdb". OSError if that
+    cannot be done."""
+    kernel, elf = kernel.resolve(), elf.resolve()
+    guest = kernel.parent
+    sources = {}
+    source = _source(guest)
+    if source is not None:
+        sources[SOURCE_PREFIX] = source
+    programs = guest / "sources"
+    entry = guest / "gdb" / "vmlinux-gdb.py"
+    scripts = [entry, _SCRIPTS / "wdbg_gdb.py"] if entry.is_file() else []
+    try:
+        text = gdb_script(
+            elf=elf,
+            sources=sources,
+            directories=[programs] if programs.is_dir() else [],
+            scripts=scripts,
+        )
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    script = elf.with_name(f"{elf.name}.gdb")
+    write_whole(script, text.encode())
+    return script
+
+
+def _source(guest: Path) -> Path | None:
+    """Where the kernel's source lies, as the guest's build-info.json says."""
+    try:
+        with (guest / "build-info.json").open("rb") as file:
+            info = json.loads(file.read(_BUILD_INFO_LIMIT))
+        source = (guest / info["source"]).resolve()
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return source if source.is_dir() else None
