@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symbols.dwarf.abbrev import Abbreviations
+from symbols.dwarf.bodies import Bodies
 from symbols.dwarf.lists import Lists
 from symbols.dwarf.records import MAX_RECORDS, Records
 from symbols.dwarf.scan import WANTED, Files, scan_lines, scan_unit
@@ -27,9 +28,7 @@ def build(module: Module, progress: Progress | None = None) -> tuple[dict[str, C
     the names of its name section.
     """
     sections = Sections.of(module)
-    records = Records(module, sections, Lists(sections))
-    base = module.code_base
-    records.starts = [start - base for _, start, _ in module.bodies]
+    records = Records(module, sections, Lists(sections), Bodies(module))
     abbreviations = Abbreviations(sections.abbrev, WANTED)
     programs: dict[int, Files] = {}
     total = len(sections.info) or 1

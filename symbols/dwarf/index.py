@@ -23,7 +23,7 @@ from symbols.dwarf.types import Type, Types
 from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
-VERSION = 2
+VERSION = 3
 """Changes whenever what `build` writes does: older files are built anew."""
 
 

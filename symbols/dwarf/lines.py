@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from symbols.dwarf.constants import Form
@@ -180,6 +181,18 @@ def _entry(sections: Sections, form: int, pos: int, width: int) -> tuple[str | i
         size, pos = unsigned(data, pos)
         return 0, pos + size
     raise SymbolsError(f"unsupported form {form:#x} in a file table", pos)
+
+
+def sequences(rows: Rows) -> Iterator[tuple[int, int]]:
+    """[first, end) of the rows of each sequence; its last row is the END_SEQUENCE, whose address
+    is the end of the sequence's code."""
+    first = 0
+    for number, flags in enumerate(rows.flags):
+        if flags & END_SEQUENCE:
+            yield first, number + 1
+            first = number + 1
+    if first < len(rows.flags):
+        yield first, len(rows.flags)
 
 
 def run(data: bytes, program: Program, limit: int) -> Rows:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
+from symbols.dwarf.bodies import Bodies
 from symbols.dwarf.lists import Lists, Ranges
 from symbols.dwarf.sections import Sections
 from symbols.wasm import Module
@@ -49,8 +49,10 @@ class Named:
 
 @dataclass(slots=True)
 class Function:
+    """An entry that claims a body; see `bodies` for what `certain` means."""
+
     entry: int
-    ranges: Ranges
+    certain: bool
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class Records:
     module: Module
     sections: Sections
     lists: Lists
+    bodies: Bodies
     notes: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     named: dict[int, Named] = field(default_factory=dict)
@@ -91,8 +94,10 @@ class Records:
     """Entry by (tag, name, size, file, line): a header's types are in every unit."""
     units: array[int] = field(default_factory=lambda: array("I"))
     rows: list[tuple[int, int, int, int]] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    """Of the bodies, as addresses."""
+    covered: set[int] = field(default_factory=set)
+    """Bodies whose rows cover them to their ends."""
+    doubtful: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    """Rows that do not cover the body they start in, by body."""
 
     def file(self, path: str) -> int:
         """Number of a source file."""
@@ -102,10 +107,3 @@ class Records:
         if number is None:
             number = self.files[path] = len(self.files) + 1
         return number
-
-    def body(self, address: int) -> int:
-        """Index of the body that holds an address, -1 if none does."""
-        index = bisect_right(self.starts, address) - 1
-        if index >= 0 and address < self.module.bodies[index][2] - self.module.code_base:
-            return index
-        return -1

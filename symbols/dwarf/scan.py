@@ -7,7 +7,7 @@ import posixpath
 from symbols.dwarf.abbrev import Plan, Value
 from symbols.dwarf.constants import BLOCK_FORMS, UNIT_REFERENCES, At, Tag
 from symbols.dwarf.expressions import OP_ADDR, OP_ADDRX, OP_WASM_LOCATION, operations
-from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, read_program, run
+from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, read_program, run, sequences
 from symbols.dwarf.records import NONE, Function, Inlined, Named, Records, Variable, VariableFlag
 from symbols.dwarf.sections import DAMAGE, Sections
 from symbols.dwarf.stops import damage_note, scope_ranges
@@ -71,19 +71,24 @@ def scan_lines(records: Records, unit: Unit) -> Files:
     except DAMAGE as error:
         records.notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
         return files
-    add = records.rows.append
-    last = (-1, -1, -1)
-    for address, number, line, flags in zip(
-        rows.address, rows.file, rows.line, rows.flags, strict=True
-    ):
-        if flags & END_SEQUENCE:
-            last = (-1, -1, -1)
-            add((address, 0, 0, flags))
-        else:
+    for first, end in sequences(rows):
+        body = records.bodies.at(rows.address[first])
+        certain = records.bodies.covers(body, rows.address[end - 1])
+        if certain:
+            if body in records.covered:
+                continue  # one of several copies of which the linker kept one
+            records.covered.add(body)
+        add = (records.rows if certain else records.doubtful.setdefault(body, [])).append
+        last = (-1, -1, -1)
+        for at in range(first, end):
+            line, flags = rows.line[at], rows.flags[at]
+            if flags & END_SEQUENCE:
+                add((rows.address[at], 0, 0, flags))
+                break
             # A row that says nothing new is of no use; statements are.
-            row = (number, line, flags & STATEMENT)
+            row = (rows.file[at], line, flags & STATEMENT)
             if row != last or flags & ~STATEMENT:
-                add((address, files[number] if line else 0, line, flags))
+                add((rows.address[at], files[rows.file[at]] if line else 0, line, flags))
             last = row
     return files
 
@@ -121,11 +126,15 @@ def scan_unit(records: Records, unit: Unit, files: Files) -> None:
         elif tag == Tag.SUBPROGRAM:
             named[offset] = _name(records, unit, files, plan, values)
             ranges = scope_ranges(sections, lists, unit, plan, values)
-            body = records.body(ranges[0][0]) if ranges else -1
-            if body >= 0 and ranges and body not in records.functions:
-                records.functions[body] = Function(offset, ranges)
-            elif body >= 0:
-                body = -1  # two functions with one body: the first one's calls count
+            body = records.bodies.at(ranges[0][0]) if ranges else -1
+            if body >= 0 and ranges:
+                certain = records.bodies.covers(body, ranges[-1][1])
+                known = records.functions.get(body)
+                if known is None or (certain and not known.certain):
+                    records.functions[body] = Function(offset, certain)
+                    records.inlined.pop(body, None)
+                else:
+                    body = -1
             if plan.children:
                 scopes.append((depth, body, 0))
         elif depth and plan.get(values, At.DECLARATION) is None:

@@ -8,17 +8,28 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from symbols.dwarf.abbrev import Abbreviations, Plan, Value
+from symbols.dwarf.bodies import Bodies
 from symbols.dwarf.constants import BLOCK_FORMS, At, Form, Tag
 from symbols.dwarf.expressions import wasm_locations
-from symbols.dwarf.lines import END_SEQUENCE, PROLOGUE_END, STATEMENT, Rows, read_program, run
+from symbols.dwarf.lines import (
+    END_SEQUENCE,
+    PROLOGUE_END,
+    STATEMENT,
+    Rows,
+    read_program,
+    run,
+    sequences,
+)
 from symbols.dwarf.lists import Lists, Ranges
 from symbols.dwarf.sections import DAMAGE, Sections
 from symbols.dwarf.units import UNIT_WANTED, Unit, address, read_headers, read_unit, walk
 from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
+T = TypeVar("T")
 _SCOPE = frozenset({At.LOW_PC, At.HIGH_PC, At.RANGES})
 _WANTED = {
     **UNIT_WANTED,
@@ -59,10 +70,11 @@ def read_stops(module: Module) -> CodeInfo:
     """
     sections = Sections.of(module)
     notes: list[str] = []
+    bodies = Bodies(module)
     lists = Lists(sections)
     abbreviations = Abbreviations(sections.abbrev, _WANTED)
-    live: set[Live] = set()
-    rows: set[int] = set()
+    live: Claims[Live] = Claims()
+    rows: Claims[int] = Claims()
     programs: set[int] = set()
     for header in read_headers(sections.info, notes):
         try:
@@ -70,24 +82,57 @@ def read_stops(module: Module) -> CodeInfo:
         except DAMAGE as error:
             notes.append(damage_note(f"unit at {header.offset:#x}", error))
             continue
-        found: set[Live] = set()
+        found: Claims[Live] = Claims()
         try:
-            _collect(sections, lists, unit, found)
+            _collect(sections, lists, bodies, unit, found)
         except DAMAGE as error:
             # Half of a unit's live values would show the other half as available.
             notes.append(damage_note(f"variables of {unit.name or hex(unit.offset)}", error))
         else:
-            live |= found
-        if len(live) > MAX_LIVE:
+            live.update(found)
+        if len(live.certain) > MAX_LIVE:
             raise SymbolsError(f"more than {MAX_LIVE} location ranges")
         if unit.statements >= 0 and unit.statements not in programs:
             programs.add(unit.statements)
             try:
                 program = read_program(sections, unit.statements)
-                rows.update(statements(run(sections.line, program, sections.code_size)))
+                table = run(sections.line, program, sections.code_size)
+                for first, end in sequences(table):
+                    body = bodies.at(table.address[first])
+                    certain = bodies.covers(body, table.address[end - 1])
+                    rows.of(body, certain).update(statements(table, first, end))
             except DAMAGE as error:
                 notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
-    return CodeInfo(array("I", sorted(rows)), merge(live), tuple(notes))
+    return CodeInfo(array("I", sorted(rows.all())), merge(live.all()), tuple(notes))
+
+
+class Claims(Generic[T]):
+    """What DWARF says of code, with what claims that may be false (see `bodies`) apart."""
+
+    def __init__(self) -> None:
+        self.certain: set[T] = set()
+        self._covered: set[int] = set()
+        self._others: dict[int, set[T]] = {}
+
+    def of(self, body: int, certain: bool) -> set[T]:
+        """The set for what one claim on a body says."""
+        if not certain:
+            return self._others.setdefault(body, set())
+        self._covered.add(body)
+        return self.certain
+
+    def update(self, other: Claims[T]) -> None:
+        """Take over another unit's."""
+        self.certain |= other.certain
+        self._covered |= other._covered
+        for body, items in other._others.items():
+            self._others.setdefault(body, set()).update(items)
+
+    def all(self) -> set[T]:
+        """What counts."""
+        return self.certain.union(
+            *(items for body, items in self._others.items() if body not in self._covered)
+        )
 
 
 def damage_note(what: str, error: Exception) -> str:
@@ -96,15 +141,14 @@ def damage_note(what: str, error: Exception) -> str:
     return f"{what} left out: {reason}"
 
 
-def statements(rows: Rows) -> Iterator[int]:
-    """Addresses of the rows that `CodeInfo.rows` keeps."""
+def statements(rows: Rows, first: int, end: int) -> Iterator[int]:
+    """Addresses of the rows of the sequence [first, end) that `CodeInfo.rows` keeps."""
     last_file = last_line = -1
-    for start, file, line, flags in zip(
-        rows.address, rows.file, rows.line, rows.flags, strict=True
-    ):
+    for number in range(first, end):
+        start, file = rows.address[number], rows.file[number]
+        line, flags = rows.line[number], rows.flags[number]
         if flags & END_SEQUENCE:
-            last_file = last_line = -1
-            continue
+            break
         repeats = line == last_line and file == last_file and not flags & PROLOGUE_END
         if flags & STATEMENT and line and not repeats:
             yield start
@@ -129,13 +173,17 @@ def merge(live: set[Live]) -> list[Live]:
     return out
 
 
-def _collect(sections: Sections, lists: Lists, unit: Unit, found: set[Live]) -> None:
-    """Add the live ranges of one unit to `found`."""
+def _collect(
+    sections: Sections, lists: Lists, bodies: Bodies, unit: Unit, claims: Claims[Live]
+) -> None:
+    """Add the live ranges of one unit to `claims`."""
     size = unit.encoding.address_size
     known: dict[bytes, tuple[tuple[int, int], ...]] = {}
-    seen: set[tuple[int, bool]] = set()
-    scopes: list[tuple[int, Ranges | None, int]] = []  # depth, code, offset of the entry
+    seen: set[tuple[int, bool, int]] = set()
+    # Depth, code, offset of the entry, and where what it says belongs.
+    scopes: list[tuple[int, Ranges | None, int, set[Live]]] = []
     used: set[tuple[int, int, int]] = set()
+    nowhere: set[Live] = set()
 
     def values_of(expression: bytes) -> tuple[tuple[int, int], ...]:
         values = known.get(expression)
@@ -146,7 +194,7 @@ def _collect(sections: Sections, lists: Lists, unit: Unit, found: set[Live]) -> 
     for offset, depth, plan, values in walk(sections.info, unit):
         while scopes and scopes[-1][0] >= depth:
             scopes.pop()
-        _, scope, number = scopes[-1] if scopes else (0, (), 0)
+        _, scope, number, found = scopes[-1] if scopes else (0, (), 0, nowhere)
         tag = plan.tag
         attribute = At.LOCATION
         if tag != Tag.VARIABLE and tag != Tag.FORMAL_PARAMETER:
@@ -156,8 +204,11 @@ def _collect(sections: Sections, lists: Lists, unit: Unit, found: set[Live]) -> 
                 ranges = scope_ranges(sections, lists, unit, plan, values)
                 if ranges is None and tag != Tag.SUBPROGRAM:
                     ranges = scope
+            if tag == Tag.SUBPROGRAM and ranges:
+                body = bodies.at(ranges[0][0])
+                found = claims.of(body, bodies.covers(body, ranges[-1][1]))
             if plan.children:
-                scopes.append((depth, ranges, offset))
+                scopes.append((depth, ranges, offset, found))
             if tag != Tag.SUBPROGRAM:
                 continue
             scope, number, attribute = ranges, offset, At.FRAME_BASE
@@ -174,8 +225,8 @@ def _collect(sections: Sections, lists: Lists, unit: Unit, found: set[Live]) -> 
                         found.update((low, high, kind, index) for low, high in scope)
             continue
         indexed = plan.forms[attribute] == Form.LOCLISTX
-        if isinstance(value, int) and (value, indexed) not in seen:
-            seen.add((value, indexed))
+        if isinstance(value, int) and (value, indexed, id(found)) not in seen:
+            seen.add((value, indexed, id(found)))
             for low, high, expression in lists.locations(unit, value, indexed):
                 if low:
                     for kind, index in values_of(expression):

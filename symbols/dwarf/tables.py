@@ -85,10 +85,16 @@ def columns(records: Records) -> dict[str, Column]:
         column.append(total)
 
     # The end of a sequence goes before the start of the next one at the same address.
-    rows = sorted(records.rows, key=lambda row: row[0] * 2 + (not row[3] & END_SEQUENCE))
+    doubtful = [
+        row
+        for body, some in records.doubtful.items()
+        if body not in records.covered
+        for row in some
+    ]
+    rows = sorted(records.rows + doubtful, key=lambda row: row[0] * 2 + (not row[3] & END_SEQUENCE))
     table("lines", "address file line flags", list(rows))
     # Of several statements at one address the last one is there to be stopped at.
-    following = [*rows[1:], (-1, 0, 0, 0)]
+    following = [*rows[1:], (-1, 0, 0, 0)] if rows else []
     statements = [
         number
         for number, (row, after) in enumerate(zip(rows, following, strict=True))
@@ -101,9 +107,12 @@ def columns(records: Records) -> dict[str, Column]:
     out["statements.row"] = array("I", statements)
 
     variables: list[tuple[int, ...]] = []
+    placed: set[tuple[str, int]] = set()
     for variable in records.variables:
         named = resolved[variable.entry]
-        if named.name:
+        # A weak variable that was replaced has the address of the other one.
+        if named.name and (named.name, variable.address) not in placed:
+            placed.add((named.name, variable.address))
             names.append((place[named.name], NameKind.VARIABLE, len(variables)))
             declared = named.file, named.line
             variables.append(
