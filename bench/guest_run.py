@@ -9,10 +9,11 @@ import json
 import re
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from wdbg.cli.run import percent_encode
+from wdbg.cli.tracing import TraceRequest
 from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.guest import default_guest
@@ -88,10 +89,18 @@ def main() -> int:
         variant=asked.get("variant", "tick"),
         frozen_clock=asked.get("frozen_clock", False),
     )
+    trace = None
+    if "trace" in asked:
+        trace = TraceRequest(Path(asked["trace"]), guest.kernel, **asked.get("tracing", {}))
+        options = replace(options, recording=trace.recording)
     console = MarkedConsole()
     machine = boot(options, console)
+    if trace is not None:
+        trace.start(machine, options)
     console.begin(machine)
     stop = machine.run()
+    if trace is not None and stop is not None:
+        trace.finish(machine, stop)
     for reading in console.readings:
         print(json.dumps(asdict(reading)))
     if stop is None or stop.exit_code:

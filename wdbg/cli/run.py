@@ -7,9 +7,13 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from wdbg.cli.debugflags import add_debug_arguments, wanted
 from wdbg.cli.tracing import TraceRequest, add_trace_arguments
 from wdbg.errors import BadInput
 from wdbg.runtime.boot import VARIANTS, BootOptions, boot
@@ -49,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
     add_trace_arguments(parser)
+    add_debug_arguments(parser)
     add("--variant", choices=tuple(VARIANTS), default="tick", help=argparse.SUPPRESS)
     add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
 
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     append = args.append
     if args.command is not None:
         append = f"{append} WDBG_EXEC={percent_encode(args.command)}".strip()
-    trace = TraceRequest(args, kernel) if args.trace is not None else None
+    trace = TraceRequest.of(args, kernel)
     options = BootOptions(
         kernel=kernel,
         initrd=initrd,
@@ -91,12 +96,16 @@ def run(args: argparse.Namespace) -> int:
         recording=None if trace is None else trace.recording,
     )
     sys.stdout.flush()
+    if wanted(args):
+        if trace is not None:
+            raise BadInput("--trace cannot go with --gdb or --lldb yet")
+        return _run_debugged(args, options)
     console = _console(args)
     try:
         machine = boot(options, console)
         if trace is not None:
             trace.start(machine, options)
-        _handle_signals(machine, args.timeout)
+        _handle_signals(lambda: machine, args.timeout)
         if console.interactive:
             machine.request_resize()
         stop = machine.run()
@@ -106,6 +115,29 @@ def run(args: argparse.Namespace) -> int:
         console.close()
     assert stop is not None
     return _finish(args, machine, stop)
+
+
+def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
+    """The same with ports where debuggers attach."""
+    from wdbg.cli.debugging import DebugRequest, attach_lines, make_session, serve
+
+    request = DebugRequest.of(args)
+    request.check(options)
+    options = replace(options, variant="debug")
+    listeners = request.listen()
+    lines = attach_lines(listeners, options.kernel)
+    console = _console(args)
+    try:
+        session = make_session(boot(options, console), options)
+        _handle_signals(lambda: session.machine, args.timeout)
+        if console.interactive:
+            session.machine.request_resize()
+        for line in lines:
+            _say(line, console)
+        stop = serve(session, listeners, wait=request.wait, say=partial(_say, console=console))
+    finally:
+        console.close()
+    return _finish(args, session.machine, stop)
 
 
 def _console(args: argparse.Namespace) -> Console:
@@ -124,8 +156,11 @@ def _read_script() -> bytes:
     return script
 
 
-def _handle_signals(machine: Machine, timeout: float | None) -> None:
+def _handle_signals(current: Callable[[], Machine], timeout: float | None) -> None:
+    """`current` is the machine that runs: another variant can take over."""
+
     def on_signal(number: int, _frame: FrameType | None) -> None:
+        machine = current()
         if number == signal.SIGALRM:
             machine.request_stop(Stop(StopKind.TIMEOUT, f"not done after {timeout:g} s"))
         else:
@@ -134,19 +169,21 @@ def _handle_signals(machine: Machine, timeout: float | None) -> None:
             )
 
     def on_resize(_number: int, _frame: FrameType | None) -> None:
-        machine.request_resize()
+        current().request_resize()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    if machine.console.interactive:
+    if current().console.interactive:
         signal.signal(signal.SIGWINCH, on_resize)
     if timeout is not None:
         signal.signal(signal.SIGALRM, on_signal)
         signal.setitimer(signal.ITIMER_REAL, timeout)
 
 
-def _say(text: str) -> None:
-    print(f"wdbg: {text}", file=sys.stderr)
+def _say(text: str, console: Console | None = None) -> None:
+    """A line on stderr; a terminal in raw mode, which `console` may hold, wants a return too."""
+    end = "\r\n" if console is not None and console.interactive else "\n"
+    print(f"wdbg: {text}", file=sys.stderr, end=end, flush=True)
 
 
 def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:

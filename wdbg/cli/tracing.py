@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -62,11 +63,19 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
 class TraceRequest:
     """A trace that the command line asks for."""
 
-    def __init__(self, args: argparse.Namespace, kernel: Path) -> None:
-        """BadInput if the flags make no sense."""
-        self.path: Path = args.trace
+    def __init__(
+        self,
+        path: Path,
+        kernel: Path,
+        events: str = DEFAULT_EVENTS,
+        calls: str = "default",
+        functions: Sequence[str] = (),
+        ring: int = 0,
+    ) -> None:
+        """`ring`: bytes that are kept, 0 = all. BadInput if something makes no sense."""
+        self.path = path
         self.kernel = kernel
-        text = args.events if args.events is not None else DEFAULT_EVENTS
+        text = events
         self.events = tuple(dict.fromkeys(filter(None, text.split(","))))
         unknown = [name for name in self.events if name not in EVENTS]
         if unknown or not self.events:
@@ -74,13 +83,29 @@ class TraceRequest:
                 f"--events {text}: {', '.join(unknown) or 'nothing'} cannot be recorded",
                 f"choose from {','.join(EVENTS)}",
             )
-        self.ring = 0 if args.ring is None else _size(args.ring)
+        self.ring = ring
         self._check_path()
         self.index = open_index(kernel)
         self.fields = TaskFields() if self.index is None else task_fields(self.index)
-        calls = args.calls or "default"
-        self.select = self._select(args.functions or [])
+        self.select = self._select(functions)
         self.recording = self._recording(calls)
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, kernel: Path) -> TraceRequest | None:
+        """What the flags ask for; None if no trace is to be recorded."""
+        if args.trace is None:
+            for flag in ("events", "calls", "functions", "ring"):
+                if getattr(args, flag) is not None:
+                    raise BadInput(f"--{flag} needs --trace FILE")
+            return None
+        return cls(
+            args.trace,
+            kernel,
+            DEFAULT_EVENTS if args.events is None else args.events,
+            args.calls or "default",
+            args.functions or (),
+            0 if args.ring is None else _size(args.ring),
+        )
 
     def _check_path(self) -> None:
         try:
@@ -88,7 +113,7 @@ class TraceRequest:
         except OSError as error:
             raise BadInput(f"--trace {self.path}: {error.strerror}") from None
 
-    def _select(self, globs: list[str]) -> tuple[str, ...]:
+    def _select(self, globs: Sequence[str]) -> tuple[str, ...]:
         """Globs of names; those of source files become the names of the files' functions."""
         selected: list[str] = []
         for glob in globs:
