@@ -182,8 +182,11 @@ def operand_types(
     try:
         for instruction in instructions(module.data, code, end):
             for slot in look(instruction.start) or ():
-                kind = walk.stack[-1] if len(walk.stack) == slot + 1 else None
-                if kind is not None and not walk.frames[-1].dead:
+                frame = walk.frames[-1]
+                if len(walk.stack) != slot + 1 or slot < frame.height or frame.dead:
+                    continue  # a block's code does not reach what lies below it
+                kind = walk.stack[-1]
+                if kind is not None:
                     found[instruction.start, slot] = kind
             walk.step(instruction)
             if not walk.frames:
