@@ -41,7 +41,10 @@ def cause_of(event: StopEvent, *, here: bool) -> Cause:
     match event.reason:
         case StopReason.BREAKPOINT:
             return Cause(signal, "breakpoint" if here else "trace")
-        case StopReason.STEP | StopReason.MODULES | StopReason.HISTORY:
+        case StopReason.MODULES:
+            # Without any reason LLDB reads the list of libraries, and goes on by itself.
+            return NOTHING
+        case StopReason.STEP | StopReason.HISTORY:
             return Cause(signal, "trace")
         case StopReason.WATCHPOINT:
             assert event.hit is not None
