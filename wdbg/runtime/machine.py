@@ -180,8 +180,6 @@ class Machine:
 
     def switch(self, cpu: Cpu, task: Task) -> None:
         """Context switch on `cpu`."""
-        if self.tracer is not None and cpu.task is not None:
-            self.tracer.switch(cpu.task, task)
         cpu.task = task
         if self.on_turn is not None:
             self.on_turn(task)
@@ -199,6 +197,11 @@ class Machine:
         """End the run at the next scheduling point (safe in a signal handler)."""
         if self._request is None:
             self._request = stop
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """`request_stop` has been called and the run has not ended yet."""
+        return self._request is not None and self.stop is None
 
     def pause(self) -> None:
         """Have `run` return None, an observation, at the next scheduling point (safe in a signal

@@ -1,0 +1,137 @@
+"""The guest under the control of debuggers: ports, sessions, the loop that serves them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from symbols.shadow.addresses import MEMORY_LIMIT
+from wdbg.debugger.model import ModuleInfo
+from wdbg.debugger.session import Session
+from wdbg.errors import BadInput, WdbgError
+from wdbg.gdbstub.attach import gdb_line, lldb_line
+from wdbg.gdbstub.gdb.dialect import gdb_dialect
+from wdbg.gdbstub.listener import Address, Listener
+from wdbg.gdbstub.lldb.dialect import lldb_dialect
+from wdbg.gdbstub.server import Server
+from wdbg.gdbstub.shadowelf import open_shadow_elf
+from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.machine import Machine
+from wdbg.runtime.stop import Stop
+from wdbg.runtime.symbolindex import open_index
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 0.25
+"""Seconds between two looks at requests to end, while the guest stands still."""
+
+
+@dataclass(frozen=True, slots=True)
+class DebugRequest:
+    """Where debuggers may attach."""
+
+    gdb: Address | None
+    lldb: Address | None
+    wait: bool = False
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> DebugRequest:
+        """What the flags ask for. BadInput for what cannot be."""
+        gdb = Address.parse(args.gdb) if args.gdb is not None else None
+        lldb = Address.parse(args.lldb) if args.lldb is not None else None
+        wait = bool(getattr(args, "wait", False))
+        if gdb is None and lldb is None:
+            raise BadInput("no debugger could attach", "give --gdb PORT or --lldb PORT")
+        return cls(gdb, lldb, wait)
+
+    def check(self, options: BootOptions) -> None:
+        """BadInput if that guest cannot be debugged."""
+        if self.gdb is not None and options.memory > MEMORY_LIMIT:
+            raise BadInput(
+                f"--memory {options.memory >> 20}: GDB's address space has room for "
+                f"{MEMORY_LIMIT >> 20} MiB"
+            )
+
+    def listen(self) -> list[Listener]:
+        """Open the ports. BadInput if one is taken."""
+        listeners = []
+        if self.gdb is not None:
+            listeners.append(Listener("gdb", self.gdb, gdb_dialect(_shadow)))
+        if self.lldb is not None:
+            listeners.append(Listener("lldb", self.lldb, lldb_dialect()))
+        return listeners
+
+
+def _shadow(module: ModuleInfo) -> Path | None:
+    """The shadow ELF of a module; a module without one has no symbols in GDB."""
+    if module.path is None:
+        return None
+    try:
+        return open_shadow_elf(module.path, module.number)
+    except WdbgError as error:
+        print(f"wdbg: {error.message}\r", file=sys.stderr)
+        return None
+
+
+def attach_lines(listeners: list[Listener], kernel: Path) -> list[str]:
+    """What to type to attach, a line for each port."""
+    lines = []
+    for listener in listeners:
+        if listener.name == "gdb":
+            elf = _shadow(ModuleInfo(0, kernel.stem, kernel, 0, 0, 0, 0))
+            lines.append(gdb_line(listener.address, elf))
+        else:
+            lines.append(lldb_line(listener.address))
+    return lines
+
+
+def schedule_text(options: BootOptions) -> str:
+    """Who runs next, in words."""
+    if options.schedule == "random":
+        return f"random, seed {options.seed or 0}"
+    return "round robin"
+
+
+def make_session(machine: Machine, options: BootOptions) -> Session:
+    """A session that knows the kernel's symbols, as far as there are any."""
+    try:
+        index = open_index(options.kernel)
+    except WdbgError as error:
+        print(f"wdbg: {error.message}\r", file=sys.stderr)
+        return Session(machine, None, schedule_text(options))
+    symbols = index if index.has_dwarf else None
+    return Session(machine, symbols, schedule_text(options))
+
+
+def serve(
+    session: Session, listeners: list[Listener], *, wait: bool, say: Callable[[str], None]
+) -> Stop:
+    """Run the guest to its end, with debuggers in control of it whenever they want."""
+    packet_log = _packet_log(os.environ.get("WDBG_PACKETS"))
+    server = Server(session, listeners, wait=wait, packet_log=packet_log)
+    say("ready for debuggers")
+    while server.ended is None:
+        server.turn(PATIENCE)
+        if session.machine.asked_to_stop and not server.running and server.ended is None:
+            server.kill()
+    server.run()
+    stop = session.machine.stop
+    assert stop is not None
+    return stop
+
+
+def _packet_log(path: str | None) -> Callable[[str, str, bytes], None] | None:
+    """A log of all packets in the file that the environment names, for those who debug us."""
+    if not path:
+        return None
+    file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+
+    def write(name: str, direction: str, payload: bytes) -> None:
+        print(name, direction, payload.decode("latin-1")[:2000], file=file, flush=True)
+
+    return write
