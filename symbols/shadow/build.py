@@ -26,6 +26,7 @@ from symbols.shadow.lists import (
     rewrite_ranges,
     rewrite_rnglists,
 )
+from symbols.shadow.strings import separate_strings
 from symbols.shadow.symtab import data_symbols, function_symbols, table_symbols
 from symbols.wasm.container import SectionId
 from symbols.wasm.dataplan import data_ranges
@@ -38,6 +39,7 @@ VERSION: Final = "1"
 _TEXT, _DATA = 1, 2
 """Section indices that symbols refer to."""
 _UNCHANGED = (".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets")
+"""Of the string sections the last one is changed after all, see `separate_strings`."""
 _STRINGS = frozenset({".debug_str", ".debug_line_str"})
 
 
@@ -98,6 +100,9 @@ def _dwarf(
     made = {name: rewrite(contents[name]) for name, rewrite in done.items() if name in contents}
     made |= {name: contents[name] for name in _UNCHANGED if name in contents}
     made[".debug_info"] = bytes(info.data)
+    if ".debug_str_offsets" in made:
+        strings, offsets = made.get(".debug_str", b""), made[".debug_str_offsets"]
+        made[".debug_str"], made[".debug_str_offsets"] = separate_strings(strings, offsets)
     return info, [_section(name, data) for name, data in sorted(made.items())]
 
 

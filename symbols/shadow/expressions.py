@@ -13,6 +13,7 @@ A dropped expression is empty: "optimized out". Dropped is whatever cannot be ri
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -63,6 +64,8 @@ _WIDE = _RING | {0x1B, 0x1D, 0x25, 0x26, *range(0x29, 0x2F), OP_NOP}
 
 WASM_LOCAL, WASM_GLOBAL, WASM_OPERAND, WASM_GLOBAL_RELOC = 0, 1, 2, 3
 _MOST_OPS = 4096
+_LONGEST_ZERO = 64
+"""Bytes of a value that may be written out as zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,8 @@ class Rewriter:
         for number, op in enumerate(ops):
             if op.code in (OP_PIECE, OP_BIT_PIECE):
                 bits = op.arguments[0] * (8 if op.code == OP_PIECE else 1)
-                out += self._part(ops[start:number], _constantly((bits + 7) // 8), context)
+                with contextlib.suppress(_Drop):  # a piece without a location, else
+                    out += self._part(ops[start:number], _constantly((bits + 7) // 8), context)
                 out += op.raw
                 start = number + 1
         if start < len(ops) or not start:
@@ -235,15 +239,17 @@ class Rewriter:
             slot = self._slot(body[0])
             if slot is not None:
                 return slot
-        if all(op.code != OP_WASM for op in body) and any(op.code == OP_ADDR for op in body):
-            return self._narrow(ops, size)
+        if any(op.code in (OP_ADDR, OP_ADDRX) for op in body):
+            return self._static(ops, size, context)
         if body and any(op.code in (OP_CONVERT, OP_DEREF_TYPE) for op in body):
             return self._typed(ops, size, context)
         bytes_wanted = size()
+        if bytes_wanted is not None and 8 < bytes_wanted <= _LONGEST_ZERO and fold(body) == 0:
+            return bytes((OP_IMPLICIT_VALUE, bytes_wanted)) + bytes(bytes_wanted)
         if bytes_wanted is None or bytes_wanted > 8:
             raise _Drop
         if bytes_wanted <= 4:
-            return self._narrow(ops, size)
+            return self._narrow(ops)
         constant = fold(body)
         if constant is not None:
             value = (constant & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
@@ -285,19 +291,26 @@ class Rewriter:
         offset = -MEMORY_BASES + 4 * (self._known.program - 1)
         return bytes((_BREG0 + _ESP,)) + encode_signed(offset) + bytes((OP_DEREF,))
 
-    def _narrow(self, ops: list[Op], size: Callable[[], int | None]) -> bytes:
+    def _static(self, ops: list[Op], size: Callable[[], int | None], context: Context) -> bytes:
+        """A value of up to 4 bytes that is computed from static data."""
+        if (size() or 8) > 4 or any(
+            op.code == OP_WASM and op.arguments[1] != self._known.memory_base for op in ops
+        ):
+            raise _Drop
+        return self._address(ops, context)
+
+    def _narrow(self, ops: list[Op]) -> bytes:
         """A value of up to 4 bytes, computed in 32 bits."""
-        if any(op.code == OP_WASM for op in ops):
-            # of an i64 local GDB loads the lower half: enough for these operations only
-            if any(op.code not in _RING for op in ops[:-1]):
-                raise _Drop
-        elif (size() or 8) > 4:
+        # of an i64 local GDB loads the lower half: enough for these operations only
+        if any(op.code == OP_WASM for op in ops) and any(op.code not in _RING for op in ops[:-1]):
             raise _Drop
         return b"".join(self._loaded(op) for op in ops)
 
     def _wide(self, body: list[Op], context: Context) -> bytes:
         """A value of 8 bytes, computed in 64 bits."""
         wide, half = context.base_type(8, True), context.base_type(4, False)
+        if wide is None and all(op.code in _RING for op in body):
+            wide = context.base_type(8, False)
         if wide is None or half is None or any(op.code not in _WIDE for op in body):
             raise _Drop
         out = bytearray()
