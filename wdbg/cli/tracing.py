@@ -29,6 +29,7 @@ from wdbg.linux.schedpoints import (
 )
 from wdbg.linux.tracefields import open_index, task_fields
 from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.flight import FlightRecorder
 from wdbg.runtime.kernel import read_module
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
@@ -179,16 +180,14 @@ class TraceRequest:
             events=",".join(self.events),
             functions=str(self._function_table(digest, module, functions)),
         )
-        feed = Feed(self.path, header, self.ring)
+        feed = Feed(self.path, header)
         self._functions = functions
         fields = self.fields
-        known = min(fields.pid, fields.tgid, fields.comm, fields.state, fields.on_rq, fields.prio)
         offsets = None
-        if known >= 0:
-            offsets = TaskOffsets(
-                fields.pid, fields.tgid, fields.comm, fields.state, fields.on_rq, fields.prio
-            )
-        machine.tracer = Tracer(machine, feed, offsets, scheduling="sched" in self.events)
+        if min(fields.pid, fields.tgid, fields.comm) >= 0:
+            offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
+        sink = FlightRecorder(feed, self.ring) if self.ring else feed
+        machine.tracer = Tracer(machine, sink, offsets, scheduling="sched" in self.events)
 
     def finish(self, machine: Machine, stop: Stop) -> None:
         """Finish the file; WdbgError if it could not be written."""

@@ -1,4 +1,4 @@
-"""The passes that record a trace, as a variant asks for them."""
+"""The pass that records a trace, as a variant asks for it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from wdbg.instrument.port import Port
 from wdbg.instrument.recorder import ring_code
 from wdbg.instrument.sources import Sources
 from wdbg.instrument.spans import Program, SpanPass
-from wdbg.instrument.sweep import Pass
 
 
-def record_passes(
+def record_pass(
     module: Module,
     box: Mailbox,
     recording: Recording,
     port: Port,
     names: dict[int, str],
     initial: frozenset[int],
-) -> list[Pass]:
-    """Passes that come before that of the ticks. ``initial`` are functions that run while an
+) -> SpanPass:
+    """The pass, which comes before that of the ticks. ``initial`` are functions that run while an
     instance is made; they and those that the host calls itself are left out."""
     asked = (port.user_stack_pointer, port.user_tls_base)
     skipped = initial | {i for i, name in names.items() if name in asked}
@@ -31,7 +30,7 @@ def record_passes(
     ring = ring_code(box)
     current = find_global(module, recording.current)
     sources = Sources(box, current, recording.state)
-    return [SpanPass(ring, recording, program, sources)]
+    return SpanPass(ring, recording, program, sources)
 
 
 def find_global(module: Module, name: str) -> int | None:

@@ -31,7 +31,7 @@ from wdbg.instrument.original import (
 )
 from wdbg.instrument.port import Port
 from wdbg.instrument.probes import ProbePass
-from wdbg.instrument.record import record_passes
+from wdbg.instrument.record import record_pass
 from wdbg.instrument.renumber import Renumbering, RenumberPass
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.sweep import Pass, Progress, sweep
@@ -73,6 +73,13 @@ def instrument_kernel(
     tick = add.i32_global()
     box = Mailbox(add, len(memories), 0, tick, stack)
 
+    initial = {i for i, name in names.items() if name == _INIT_MEMORY}
+    if module.start is not None:
+        initial.add(module.start)
+    recorder = None
+    if variant.recording is not None:
+        recorder = record_pass(module, box, variant.recording, port, names, frozenset(initial))
+
     wrappers: list[bytes] = []
     moved: dict[int, int] = {}
     hooks = add.funcref_table(layout.HOOKS)
@@ -89,6 +96,10 @@ def instrument_kernel(
             )
         else:
             body = box.import_body(number, entry.name, kind)
+            if recorder is not None:
+                prelude = recorder.import_prelude(entry.name, kind, len(kind.params))
+                if prelude:
+                    body, local_types = prelude + body, (I32,)
         if number:
             wrappers.append(code_entry(body, local_types))
         else:
@@ -108,12 +119,9 @@ def instrument_kernel(
     if stack is not None and not exports_global(module, stack):
         add.export(layout.STACK_POINTER_EXPORT, Kind.GLOBAL, stack)
 
-    initial = {i for i, name in names.items() if name == _INIT_MEMORY}
-    if module.start is not None:
-        initial.add(module.start)
     passes: list[Pass] = []
-    if variant.recording is not None:
-        passes += record_passes(module, box, variant.recording, port, names, frozenset(initial))
+    if recorder is not None:
+        passes.append(recorder)
     probes = None
     if variant.probes:
         probe = box.probe_function()

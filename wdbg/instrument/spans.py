@@ -83,6 +83,15 @@ class SpanPass:
         if calls or exit_records:
             self._wrap(body, edits, kind, scope, exit_records, scratch, calls)
 
+    def import_prelude(self, name: str, kind: FuncType, first_local: int) -> bytes:
+        """Code for the start of the wrapper of an imported function: its entry records. It has an
+        i32 local ``first_local`` for itself."""
+        point = self._points.get(name)
+        if point is None:
+            return b""
+        scope = Scope(kind)
+        return b"".join(self._record(r, scope, first_local)[0] for r in point.entry)
+
     def _records_calls(self, body: Body) -> bool:
         recording = self._recording
         if recording.calls == "none":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wdbg.instrument.points import (
     ARG,
@@ -55,7 +55,7 @@ def _fields(*pairs: tuple[int, str]) -> tuple[tuple[int, str], ...]:
 
 
 def sched_points(task: TaskFields) -> tuple[Point, ...]:
-    """Wake-ups, forks, exits, migrations, priorities. Switches are the host's to tell."""
+    """Switches, wake-ups, forks, exits, migrations, priorities."""
 
     def woken(kind: Kind, who: str, *sites: tuple[int, str], when: str = "") -> Record:
         fields = _fields(
@@ -79,6 +79,7 @@ def sched_points(task: TaskFields) -> tuple[Point, ...]:
         Kind.SCHED_PRIO, 0, _fields((HIGH1, "param0"), (HIGH2, task.source("param0", "prio")))
     )
     return (
+        *_switch_points(task),
         Point(
             "try_to_wake_up",
             entry=(
@@ -100,6 +101,23 @@ def sched_points(task: TaskFields) -> tuple[Point, ...]:
         Point("set_user_nice", exit=(priority,)),
         Point("__sched_setscheduler", exit=(priority,)),
         Point("rt_mutex_setprio", exit=(priority,)),
+    )
+
+
+def _switch_points(task: TaskFields) -> tuple[Point, ...]:
+    """The host calls that switch tasks: (previous, next ...). A task that is still on a run queue
+    has been preempted, whatever state it had set: it is recorded as running."""
+    who = ((HIGH1, "param0"), (HIGH2, "param1"))
+    priorities = _fields(
+        (LOW1, task.source("param0", "prio")), (LOW2, task.source("param1", "prio"))
+    )
+    queued, state = task.source("param0", "on_rq"), task.source("param0", "state")
+    records: tuple[Record, ...] = (Record(Kind.SCHED_SWITCH, 0, who + priorities),)
+    if queued and state:
+        slept = Record(Kind.SCHED_SWITCH, 0, (*who, *priorities, (ARG, state)), f"{queued} == 0")
+        records = (slept, replace(records[0], when=f"{queued} != 0"))
+    return tuple(
+        Point(name, entry=records) for name in ("wasm_serialize_tasks", "wasm_create_and_run_task")
     )
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from wdbg.instrument import layout
+from wdbg.runtime.memory import GuestFault
 from wdbg.trace.events import Kind
-from wdbg.trace.feed import Feed, TaskRow
-from wdbg.trace.ring import CONTEXT_SIZE, context, record
+from wdbg.trace.feed import TaskRow
+from wdbg.trace.ring import ARG_SHIFT, CONTEXT_SIZE, CONTINUED, LOW_MAX, record
 
 if TYPE_CHECKING:
     from wdbg.runtime.machine import Machine
@@ -30,52 +32,73 @@ _LONGEST = 64
 _F_SETPIPE_SZ = 1031
 COMM_LENGTH = 16
 """TASK_COMM_LEN (include/linux/sched.h)."""
-TASK_REPORT_MAX = 0x100
-"""Previous state in a switch of a task that was preempted: as the tracepoint has it."""
+
+_CONTEXT = struct.Struct("<IIIIII")
+_COMM = struct.Struct("<QQ")
+
+
+class Sink(Protocol):
+    """Where a trace goes: `wdbg.trace.feed.Feed`, or a flight recorder before one."""
+
+    def raw(self, records: memoryview) -> None:
+        """Take ring records, which are overwritten afterwards."""
+
+    def task(self, row: TaskRow) -> None:
+        """A task's name from here on."""
+
+    def string(self, text: str) -> int:
+        """The number of a text."""
+
+    def trigger(self, reason: str) -> None:
+        """Write what a flight recorder holds."""
+
+    def close(self, facts: dict[str, object]) -> None:
+        """Finish the file."""
+
+    def fileno(self) -> int:
+        """Of the pipe to the writer."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskOffsets:
-    """Where struct task_struct has what a trace tells of tasks; bytes from its start."""
+    """Where struct task_struct has what names a task; bytes from its start."""
 
     pid: int
     tgid: int
     comm: int
-    state: int
-    on_rq: int
-    prio: int
 
 
 class Tracer:
-    """Feeds one trace. Inactive in forked copies (`detach`)."""
+    """Feeds one trace."""
 
     def __init__(
         self,
         machine: Machine,
-        feed: Feed,
+        sink: Sink,
         offsets: TaskOffsets | None,
         *,
         scheduling: bool = True,
     ) -> None:
-        """`offsets`: None if they are not known; `scheduling`: switches and idleness too."""
-        self._scheduling = scheduling
+        """`offsets`: None if they are not known; `scheduling`: idleness and new programs too."""
         self._machine = machine
-        self._feed = feed
+        self._sink = sink
         self._offsets = offsets
+        self._scheduling = scheduling
         base = machine.mailbox.memory.address
-        self._ring = base + layout.RING
-        self._head = ctypes.c_uint32.from_address(base + layout.RING_HEAD)
-        self._bytes = memoryview((ctypes.c_ubyte * layout.RING_SIZE).from_address(self._ring))
-        self._context: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self._head = machine.mailbox.ring_head
+        ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
+        self._ring = memoryview(ring).cast("B")
+        self._guest = memoryview(machine.memory.words).cast("B")
+        self._context: tuple[int, Task | None, int, int] = (0, None, 0, 0)
         self._context_at = -1
         """Where in the ring the context in force ends, if nothing has come after it."""
-        self._names: dict[int, bytes] = {}
+        self._names: dict[int, tuple[int, ...]] = {}
         self._idle: set[int] = set()
         self._drained = 0
         self.bytes = 0
         """Of ring records handed over."""
         try:
-            fcntl.fcntl(feed.fileno(), _F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(sink.fileno(), _F_SETPIPE_SZ, PIPE_SIZE)
         except OSError:
             pass  # a smaller pipe only waits more often
 
@@ -83,78 +106,60 @@ class Tracer:
 
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
         """A fiber goes on: on `cpu`, in a quantum that ends at tick `end`."""
-        now = (cpu, task.pointer, end, skipped)
+        now = (cpu, task, end, skipped)
         if now != self._context:
-            if task.pointer not in self._names:
+            if task is not self._context[1]:
                 self._name(task)
-            self._set_context(now)
-        if cpu in self._idle:
+            self._set_context(cpu, task, end, skipped)
+        if self._idle and cpu in self._idle:
             self._idle.discard(cpu)
             self._add(Kind.IDLE_EXIT, {})
         if self._machine.ticks - self._drained > DRAIN_TICKS:
             self.drain()
 
-    def switch(self, prev: Task, new: Task) -> None:
-        """Context switch on the CPU of the context in force."""
-        self._name(prev)
-        self._name(new)
-        if not self._scheduling:
-            return
-        values = {"prev": prev.pointer, "next": new.pointer}
-        offsets = self._offsets
-        if offsets is not None:
-            read = self._machine.memory.read_u32
-            state = read(prev.pointer + offsets.state)
-            preempted = state and read(prev.pointer + offsets.on_rq)
-            values["prev_state"] = TASK_REPORT_MAX if preempted else state
-            values["prev_prio"] = read(prev.pointer + offsets.prio)
-            values["next_prio"] = read(new.pointer + offsets.prio)
-        self._add(Kind.SCHED_SWITCH, values)
-
     def idle(self, cpu: int) -> None:
         """The CPU of the context in force waits for an interrupt."""
-        if not self._scheduling:
-            return
-        self._idle.add(cpu)
-        self._add(Kind.IDLE_ENTER, {"state": 1})
+        if self._scheduling:
+            self._idle.add(cpu)
+            self._add(Kind.IDLE_ENTER, {"state": 1})
 
     def console(self, data: bytes) -> None:
         """The guest has written this."""
         text = data.decode("utf-8", "backslashreplace")
-        self._add(Kind.CONSOLE, {"text": self._feed.string(text)})
+        self._add(Kind.CONSOLE, {"text": self._sink.string(text)})
 
     def executed(self, task: Task) -> None:
         """The task starts a new program."""
         self._name(task)
-        if not self._scheduling:
-            return
-        comm = self._names.get(task.pointer, b"").decode("utf-8", "backslashreplace")
-        self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._feed.string(comm)})
+        if self._scheduling:
+            comm = self._comm(task)
+            self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._sink.string(comm)})
 
     def panic(self, message: str) -> None:
         """The guest has panicked."""
-        self._add(Kind.PANIC, {"text": self._feed.string(message)})
-        self.trigger("panic")
+        self._add(Kind.PANIC, {"text": self._sink.string(message)})
 
     def drain(self) -> None:
         """Empty the ring."""
         size = self._head.value
         self._drained = self._machine.ticks
         if size:
-            self._feed.raw(self._bytes[:size])
-            self._head.value = 0
-            self._context_at = -1
+            self._sink.raw(self._ring[:size])
             self.bytes += size
+            self._head.value = 0
+            cpu, task, end, skipped = self._context
+            if task is not None:  # what a flight recorder keeps may begin here
+                self._set_context(cpu, task, end, skipped)
 
     def trigger(self, reason: str) -> None:
         """Have a flight recorder write what it holds."""
         self.drain()
-        self._feed.trigger(reason)
+        self._sink.trigger(reason)
 
     def close(self, facts: dict[str, object]) -> None:
         """The end of the run."""
         self.drain()
-        self._feed.close(facts)
+        self._sink.close(facts)
 
     # ---- records -------------------------------------------------------------------------------
 
@@ -162,44 +167,77 @@ class Tracer:
         """A record of the host's, at this tick, in the context in force."""
         cpu, task, end, skipped = self._context
         left = end - self._machine.ticks
-        if left < 0 or skipped != self._machine.skipped:
+        if task is not None and (left < 0 or skipped != self._machine.skipped):
             left = 0
-            self._set_context((cpu, task, self._machine.ticks, self._machine.skipped))
-        self._append(record(kind, left, values))
+            self._set_context(cpu, task, self._machine.ticks, self._machine.skipped)
+        data = record(kind, left, values)
+        head = self._room()
+        self._ring[head : head + len(data)] = data
+        self._head.value = head + len(data)
 
-    def _set_context(self, now: tuple[int, int, int, int]) -> None:
-        if self._context_at == self._head.value >= CONTEXT_SIZE:
-            self._head.value -= CONTEXT_SIZE  # nothing happened in the last one
-        self._context = now
-        self._append(context(*now))
-        self._context_at = self._head.value
+    def _set_context(self, cpu: int, task: Task, end: int, skipped: int) -> None:
+        head = self._head.value
+        if self._context_at == head and head:
+            head -= CONTEXT_SIZE  # nothing has happened in the last one
+        elif head + _LONGEST > layout.RING_SIZE:
+            self.drain()
+            head = self._head.value
+        self._context = (cpu, task, end, skipped)
+        _CONTEXT.pack_into(
+            self._ring, head,
+            Kind.CONTEXT | cpu << ARG_SHIFT, task.pointer,
+            end & LOW_MAX | CONTINUED, end >> 31,
+            skipped & LOW_MAX | CONTINUED, skipped >> 31,
+        )  # fmt: skip
+        self._head.value = self._context_at = head + CONTEXT_SIZE
 
-    def _append(self, data: bytes) -> None:
+    def _room(self) -> int:
+        """Where in the ring the next record goes."""
         head = self._head.value
         if head + _LONGEST > layout.RING_SIZE:
             self.drain()
-            head = 0
-        ctypes.memmove(self._ring + head, data, len(data))
-        self._head.value = head + len(data)
+            head = self._head.value
+        return head
+
+    # ---- names ---------------------------------------------------------------------------------
 
     def _name(self, task: Task) -> None:
         """Tell the name of a task that is new or has another one now."""
         offsets, pointer = self._offsets, task.pointer
+        known = self._names.get(pointer)
+        if known is None and not self._readable(pointer):
+            offsets = None
         if offsets is None:
-            if pointer not in self._names:
-                self._names[pointer] = task.name.encode()
-                self._row(pointer, 0, 0, task.name)
+            if known is None:
+                self._names[pointer] = ()
+                self._row(TaskRow(self._machine.ticks, pointer, 0, 0, task.name))
             return
-        memory = self._machine.memory
-        identity = memory.read(pointer + offsets.comm, COMM_LENGTH)
-        identity += memory.read(pointer + offsets.pid, 4)
-        if self._names.get(pointer) == identity:
-            return
-        self._names[pointer] = identity
-        comm = identity[:COMM_LENGTH].split(b"\0")[0].decode("utf-8", "backslashreplace")
-        pid = int.from_bytes(identity[COMM_LENGTH:], "little")
-        self._row(pointer, pid, memory.read_u32(pointer + offsets.tgid), comm)
+        words = self._machine.memory.words
+        pid = words[pointer + offsets.pid >> 2]
+        identity = (*_COMM.unpack_from(self._guest, pointer + offsets.comm), pid)
+        if known != identity:
+            self._names[pointer] = identity
+            tgid = words[pointer + offsets.tgid >> 2]
+            self._row(TaskRow(self._machine.ticks, pointer, pid, tgid, self._comm(task)))
 
-    def _row(self, pointer: int, pid: int, tgid: int, comm: str) -> None:
+    def _readable(self, pointer: int) -> bool:
+        """The guest has memory where a task's names would be; memory does not shrink."""
+        offsets = self._offsets
+        if offsets is None:
+            return False
+        try:
+            self._machine.memory.check(pointer, max(offsets.pid, offsets.tgid, offsets.comm) + 16)
+        except GuestFault:
+            return False
+        return True
+
+    def _comm(self, task: Task) -> str:
+        if self._offsets is None or not self._names.get(task.pointer):
+            return task.name
+        at = task.pointer + self._offsets.comm
+        raw = bytes(self._guest[at : at + COMM_LENGTH])
+        return raw.split(b"\0")[0].decode("utf-8", "backslashreplace")
+
+    def _row(self, row: TaskRow) -> None:
         self.drain()  # rows count before the records that follow them
-        self._feed.task(TaskRow(self._machine.ticks, pointer, pid, tgid, comm))
+        self._sink.task(row)
