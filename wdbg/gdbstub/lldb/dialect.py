@@ -13,9 +13,9 @@ from wdbg import __version__
 from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason, Thread, WatchKind
 from wdbg.gdbstub.dialect import DialectFactory, Session
 from wdbg.gdbstub.lldb import memory, registers, values
-from wdbg.gdbstub.lldb.address import CODE, little_endian
+from wdbg.gdbstub.lldb.address import little_endian
 from wdbg.gdbstub.lldb.breakpoints import Breakpoints
-from wdbg.gdbstub.lldb.modules import Modules
+from wdbg.gdbstub.lldb.modules import HOST_PC, Modules
 from wdbg.gdbstub.lldb.resume import plan_of
 from wdbg.gdbstub.lldb.stops import NOTHING, Cause, cause_of, stop_reply, threads_json
 from wdbg.gdbstub.points import Points
@@ -243,7 +243,7 @@ class Lldb:
 
     def _pc(self, tid: int) -> int:
         frames = self._debugger.frames(tid)
-        return self._address(frames[0].place, innermost=True) if frames else CODE
+        return self._address(frames[0].place, innermost=True) if frames else HOST_PC
 
     def _address(self, place: Place, *, innermost: bool = False) -> int:
         if innermost:
@@ -254,12 +254,11 @@ class Lldb:
         thread = self._known(_hex(rest))
         self._thread = thread.tid
         frames = self._debugger.frames(thread.tid)
-        if not frames:  # LLDB cannot have a thread without a frame; nothing has this address
-            return little_endian(CODE)
-        return "".join(
-            little_endian(self._address(frame.place, innermost=frame.level == 0))
-            for frame in frames
-        )
+        if not frames:  # LLDB cannot have a thread without a frame
+            return little_endian(HOST_PC)
+        stack = [self._address(frame.place, innermost=frame.level == 0) for frame in frames]
+        below = sum(self._modules.inlined(self._debugger, frame) for frame in frames)
+        return "".join(map(little_endian, stack + [HOST_PC] * below))
 
     def _wasm_value(self, packet: str) -> str:
         return values.value(self._debugger, self._modules, self._thread, packet)

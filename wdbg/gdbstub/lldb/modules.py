@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import cast
 from xml.sax.saxutils import quoteattr
 
+from symbols.dwarf.index import Index
+from symbols.errors import SymbolsError
+from symbols.lldb.host import host_module, host_pc
 from symbols.lldb.table import Table
 from wdbg.debugger.model import Debugger, Frame, ModuleInfo, Place
 from wdbg.errors import WdbgError
-from wdbg.gdbstub.lldb.address import module_address, split_address
+from wdbg.gdbstub.lldb.address import MOST_MODULES, module_address, split_address
 from wdbg.gdbstub.lldb.code import Code
 from wdbg.gdbstub.lldb.view import View, view_of
 from wdbg.instrument.cache import cache_root
 
 log = logging.getLogger(__name__)
 _NO_VARIABLES = Table()
+HOST = MOST_MODULES - 1
+"""Number of the stub's own module, see `symbols.lldb.host`."""
+HOST_PC = module_address(HOST, host_pc())
 
 
 class Modules:
@@ -28,6 +34,7 @@ class Modules:
         self._cache = cache
         self._code: dict[int, Code] = {}
         self._files: dict[int, bytes] = {}
+        self._indexes: dict[int, Index | None] = {}
         self._views: dict[int, View | None] = {}
 
     def info(self, debugger: Debugger, number: int) -> ModuleInfo | None:
@@ -94,10 +101,10 @@ class Modules:
         for info in debugger.modules():
             view = self.view(info)
             name = str(view.path) if view else info.name
-            entries.append(
-                f"<library name={quoteattr(name)}>"
-                f'<section address="{module_address(info.number):#x}"/></library>'
-            )
+            entries.append(_library(name, info.number))
+        host = self._host_file()
+        if host is not None:
+            entries.append(_library(str(host), HOST))
         return f"<library-list>{''.join(entries)}</library-list>".encode()
 
     def view(self, info: ModuleInfo) -> View | None:
@@ -106,12 +113,36 @@ class Modules:
             self._views[info.number] = self._make_view(info)
         return self._views[info.number]
 
+    def inlined(self, debugger: Debugger, frame: Frame) -> int:
+        """Number of inlined functions that a frame is in, as LLDB counts them."""
+        number = frame.place.module
+        if number not in self._indexes:
+            info = self.info(debugger, number)
+            self._indexes[number] = _index(info.path if info else None)
+        index = self._indexes[number]
+        if index is None:
+            return 0
+        return len(index.inlined_at(frame.place.offset - (frame.level > 0)))
+
+    def _host_file(self) -> Path | None:
+        path = self._directory() / "wdbg"
+        try:
+            if not path.is_file() or path.read_bytes() != host_module():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(host_module())
+        except OSError as error:
+            log.warning("%s: %s", path, error.strerror or error)
+            return None
+        return path
+
+    def _directory(self) -> Path:
+        return self._cache or cache_root() / "symbols" / "lldb"
+
     def _make_view(self, info: ModuleInfo) -> View | None:
         if info.path is None:
             return None
         try:
-            cache = self._cache or cache_root() / "symbols" / "lldb"
-            return view_of(info.path.resolve(), info.number, cache)
+            return view_of(info.path.resolve(), info.number, self._directory())
         except WdbgError as error:
             log.warning("%s: LLDB has to do without its file: %s", info.name, error)
             return None
@@ -125,6 +156,19 @@ class Modules:
             view = self.view(info)
             data = self._files[info.number] = _mapped(view.path if view else None)
         return data
+
+
+def _library(name: str, number: int) -> str:
+    address = module_address(number)
+    return f'<library name={quoteattr(name)}><section address="{address:#x}"/></library>'
+
+
+def _index(path: Path | None) -> Index | None:
+    try:
+        return Index.open(path) if path is not None else None
+    except (SymbolsError, OSError) as error:
+        log.warning("%s has no index: %s", path, error)
+        return None
 
 
 def _mapped(path: Path | None) -> bytes:
