@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from symbols.wasm.leb import decode_u32
 from symbols.wasm.module import Module
 from symbols.wasm.stack import operand_types
 from symbols.wasm.types import ValueType
@@ -28,6 +29,7 @@ from wdbg.instrument.stops import (
     ENTRY,
     LOCAL,
     OPERAND,
+    RESULT,
     ROW,
     TICK,
     StopTable,
@@ -38,6 +40,7 @@ from wdbg.instrument.sweep import Body, Edit
 I32, I64, F32, F64 = ValueType.I32, ValueType.I64, ValueType.F32, ValueType.F64
 _ORDER = (I32, I64, F32, F64)
 _RANKS = {kind: rank for rank, kind in enumerate(_ORDER)}
+_CALLS = frozenset((0x10, 0x11))
 _TAIL_CALLS = frozenset((0x12, 0x13, 0x15))
 _ZERO = {
     I32: i32_const(0),
@@ -142,6 +145,7 @@ class ProbePass:
         places = sorted(kinds)
         living = self._living(body, places, kinds)
         copies = self._copy_operands(body, living)
+        results = self._copy_results(body)
         zeros = b"".join(_ZERO.get(kind, UNREACHABLE) for kind in body.signature.results)
         leave = zeros + RETURN
         answer = body.add_local(I32) if self._reload else -1
@@ -157,6 +161,9 @@ class ProbePass:
                 if rank is not None:
                     fresh = kind == _ON_STACK and lo == place
                     values.append((rank, what, index, fresh, local))
+            result = results.get(place)
+            if result is not None:
+                values.append((_RANKS[types[result]], RESULT, 0, True, result))
             self._emit(place, kinds[place], sorted(set(values))[:MAX_VALUES], leave, answer)
 
     def _emit(
@@ -215,6 +222,31 @@ class ProbePass:
             if kind in _ORDER:
                 copies[position - base, slot] = local = body.add_local(kind)
                 self._tees[position - base] = op("local.tee", local)
+        return copies
+
+    def _copy_results(self, body: Body) -> dict[int, int]:
+        """Have the result of each call copied into a local; by the place after the call."""
+        temporaries: dict[ValueType, int] = {}
+        copies: dict[int, int] = {}
+        module = self._module
+        for token, start, end in body.events:
+            if token is Token.WAIT:
+                results: tuple[ValueType, ...] = (I32,)
+            elif token in (Token.CALL, Token.INDIRECT) and body.data[start] in _CALLS:
+                index, _ = decode_u32(body.data, start + 1, end)
+                if token is Token.CALL:
+                    index = module.function_types[index]
+                results = module.types[index].results
+            else:
+                continue
+            if len(results) == 1 and results[0] in _RANKS:
+                kind = results[0]
+                if kind not in temporaries:
+                    temporaries[kind] = body.add_local(kind)
+                place = end - self._base
+                copies[place] = temporaries[kind]
+                tee = op("local.tee", temporaries[kind])
+                self._tees[place] = self._tees.get(place, b"") + tee
         return copies
 
     def _stop_points(self, body: Body) -> dict[int, int]:

@@ -24,8 +24,9 @@ TICK = 8
 """A loop header: a task can stand there when its quantum ends. Its byte is not looked at unless
 another kind is set too."""
 
-LOCAL, OPERAND = 0, 1
-"""What a captured value is: a local, or a slot of the operand stack (0 = bottom)."""
+LOCAL, OPERAND, RESULT = 0, 1, 2
+"""What a captured value is: a local, a slot of the operand stack (0 = bottom), or the result of
+the call right before."""
 
 _HEADER = struct.Struct("<8sIII")
 _MAGIC = b"wdbgstp1"
@@ -36,22 +37,22 @@ class Value:
     """One captured value."""
 
     kind: int
-    """LOCAL or OPERAND."""
+    """LOCAL, OPERAND or RESULT."""
     index: int
     narrow: bool
     """It takes only the low 4 bytes of its slot."""
     fresh: bool = False
-    """It is the result of the call right before: an outer frame does not have it yet."""
+    """The call right before has made it: an outer frame does not have it yet."""
 
     @property
     def packed(self) -> int:
         """In one number, for the table."""
-        return self.index << 3 | self.fresh << 2 | self.kind << 1 | self.narrow
+        return self.index << 4 | self.fresh << 3 | self.kind << 1 | self.narrow
 
     @classmethod
     def unpack(cls, packed: int) -> Value:
         """Inverse of ``packed``."""
-        return cls(packed >> 1 & 1, packed >> 3, bool(packed & 1), bool(packed & 4))
+        return cls(packed >> 1 & 3, packed >> 4, bool(packed & 1), bool(packed & 8))
 
 
 class StopTable:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wdbg.instrument import layout
 from wdbg.instrument.result import FunctionTable
-from wdbg.instrument.stops import LOCAL, StopTable
+from wdbg.instrument.stops import StopTable
 from wdbg.runtime.code import CompiledCode
 from wdbg.runtime.mailbox import Mailbox
 
@@ -34,6 +34,8 @@ class Captured:
     """Value (unsigned, floats by their bits) by local index: what DWARF gives a meaning there."""
     operands: dict[int, int]
     """The same by slot of the operand stack."""
+    result: int | None = None
+    """Of the call that has just returned there."""
 
 
 class ProbedModule:
@@ -150,13 +152,13 @@ class Probes:
         """A frame from its stop point's byte address and its slots. `outer`: the call before the
         stop point is still under way, so its result is not there yet."""
         module, stop = self.find(address)
-        values: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        values: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
         for fresh in (False, True):  # a slot that the call's operands had may hold its result now
             for value, slot in zip(module.stops.captured(stop), slots, strict=True):
                 if value.fresh is fresh and not (fresh and outer):
-                    kind = values[value.kind != LOCAL]
-                    kind[value.index] = slot & 0xFFFFFFFF if value.narrow else slot
-        return Captured(module.number, stop, *values)
+                    values[value.kind][value.index] = slot & 0xFFFFFFFF if value.narrow else slot
+        locals_, operands, results = values
+        return Captured(module.number, stop, locals_, operands, results.get(0))
 
     def fill(self, value: int) -> None:
         """Arm or disarm everything."""
