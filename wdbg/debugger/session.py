@@ -261,7 +261,8 @@ class Session:
 
     def return_value(self, tid: int) -> int | None:
         """See Debugger."""
-        return None
+        held = self.machine.stopped_at
+        return held[1].result if held is not None and held[0] is self._task(tid) else None
 
     # ---- stop conditions
 
