@@ -87,6 +87,10 @@ class Connection:
             self._outbox += b"+"
         self.items.append(item)
 
+    def acknowledge(self) -> None:
+        """Acknowledge a packet that will not be read."""
+        self._outbox += b"+"
+
     def send(self, payload: bytes) -> None:
         """Queue a packet, and write what can be written now."""
         if self.closed:

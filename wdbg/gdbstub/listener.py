@@ -76,6 +76,7 @@ class Listener:
         if len(self.refused) >= _REFUSED_AT_ONCE:
             connection.close()
             return
+        connection.acknowledge()  # GDB overlooks a packet that comes before
         connection.send(b"E.another client is attached to this port")
         connection.finish()
         self.refused.append((connection, time.monotonic() + REFUSAL_SECONDS))

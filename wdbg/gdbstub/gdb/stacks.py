@@ -65,13 +65,13 @@ class Stacks:
     def pc(self, tid: int) -> int:
         """GDB address of where a task stands; the host's if that is not known."""
         frames = self.frames(tid)
-        return self._pc(frames[0]) if frames else HOST_RETURN
-
-    def _pc(self, frame: Frame) -> int:
-        offset = frame.place.offset
-        if frame.level == 0:
-            offset = self._entries.shown(frame.place, frame.function_start)
-        return code_address(frame.place.module, offset) or HOST_RETURN
+        if not frames:
+            return HOST_RETURN
+        place, event = frames[0].place, self._debugger.stop_event()
+        if event.tid == tid and event.place is not None and frames[0].level == 0:
+            place = event.place  # perhaps a breakpoint between two stop points
+        offset = self._entries.shown(place, frames[0].function_start)
+        return code_address(place.module, offset) or HOST_RETURN
 
     def registers(self, tid: int) -> Registers:
         """The innermost frame's; zeros if the task has none."""
@@ -140,7 +140,7 @@ class Stacks:
             slot = self._slots[tid]
             if caller is not None:
                 depth = caller.depth - outermost_depth(frames[0].depth)
-                caller_pc = self._pc(caller)
+                caller_pc = _address(caller) or HOST_RETURN
                 caller_ebp = frame_registers(frame_cfa(slot, depth)).ebp
             module = frame.place.module
             base = self._linkage.value(tid, module, MEMORY_BASE) if module else None

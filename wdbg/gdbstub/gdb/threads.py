@@ -96,7 +96,11 @@ def stop_reply(
         fields.append(b"library:")
     elif event.reason is StopReason.HISTORY:
         fields.append(b"replaylog:begin")
-    elif event.place is not None and is_breakpoint(event.place):
+    elif (
+        event.reason is StopReason.BREAKPOINT
+        and event.place is not None
+        and is_breakpoint(event.place)
+    ):
         fields.append(b"swbreak:")
     if thread is not None:
         fields += [

@@ -1,0 +1,32 @@
+"""The lines that are printed at start: what to type to attach a debugger."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from wdbg.gdbstub.listener import LOOPBACK, Address
+
+_ANY = frozenset({"0.0.0.0", "::"})
+
+
+def endpoint(address: Address) -> str:
+    """`[HOST]:PORT` as GDB and LLDB take it; a stub that listens everywhere is reached locally."""
+    if address.host in _ANY or address.host == LOOPBACK:
+        return f":{address.port}"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
+def gdb_line(address: Address, elf: Path | None) -> str:
+    """The command that starts GDB on a guest. With no shadow ELF it has no symbols."""
+    words = ["gdb", *([str(elf)] if elf else []), "-ex", f"target remote {endpoint(address)}"]
+    return shlex.join(words)
+
+
+def lldb_line(address: Address) -> str:
+    """The same for LLDB."""
+    host = LOOPBACK if address.host in _ANY else address.host
+    host = f"[{host}]" if ":" in host else host
+    url = f"connect://{host}:{address.port}"
+    return shlex.join(["lldb-22", "-o", f"process connect --plugin wasm {url}"])
