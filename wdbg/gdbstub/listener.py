@@ -13,6 +13,7 @@ from wdbg.gdbstub.dialect import DialectFactory
 LOOPBACK = "127.0.0.1"
 REFUSAL_SECONDS = 5.0
 _REFUSED_AT_ONCE = 16
+_BACKLOG = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,35 @@ class Listener:
     """A listening socket, the dialect that is spoken there, and the peers that were refused."""
 
     def __init__(self, name: str, address: Address, factory: DialectFactory) -> None:
-        """BadInput if nobody can listen at `address`."""
+        """Reserve the port; BadInput if that cannot be. Nobody can connect before `listen`, and
+        GDB tries again for a while: better than a connection where nobody answers yet."""
         self.name = name
         self.factory = factory
         self.refused: list[tuple[Connection, float]] = []
         """Peers that are told so, with the time when they are dropped at the latest."""
         try:
-            family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
-            self._socket = socket.create_server(
-                (address.host, address.port), family=family, backlog=8
-            )
+            family, _, _, _, place = socket.getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM
+            )[0]
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            where = f"{address.host}:{address.port}"
-            raise BadInput(f"cannot listen on {where}: {error.strerror or error}") from error
+            raise _cannot(address, error) from error
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self._socket.bind(place)
+        except OSError as error:
+            self._socket.close()
+            raise _cannot(address, error) from error
         self._socket.setblocking(False)
+
+    def listen(self) -> None:
+        """Let peers come. BadInput if somebody else has been faster."""
+        try:
+            self._socket.listen(_BACKLOG)
+        except OSError as error:
+            raise _cannot(self.address, error) from error
 
     @property
     def address(self) -> Address:
@@ -95,3 +111,8 @@ class Listener:
         for connection, _ in self.refused:
             connection.close()
         self._socket.close()
+
+
+def _cannot(address: Address, error: OSError) -> BadInput:
+    where = f"{address.host}:{address.port}"
+    return BadInput(f"cannot listen on {where}: {error.strerror or error}")

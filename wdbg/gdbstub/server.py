@@ -51,6 +51,8 @@ class Server:
         """It stands still only for as long as it takes to answer."""
         self._actions: Mapping[int, Action] = {}
         self._default = CONTINUE
+        for listener in self.listeners:
+            listener.listen()
         if not wait:
             self.resume({}, CONTINUE)
 
