@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from symbols.errors import SymbolsError
 from symbols.lldb.numbers import FIRST_VARIABLE, VARIABLES
@@ -110,6 +111,6 @@ class Table:
             pos += 4 * count
         table = cls(columns[0], columns[1], columns[2], columns[3])
         firsts = table.firsts
-        if any(a > b for a, b in zip(firsts, [*firsts[1:], entries], strict=True)):
+        if any(a > b for a, b in pairwise((*firsts, entries))):
             raise SymbolsError("table of variables out of order")
         return table
