@@ -22,6 +22,10 @@ HOST_SIZE: Final = 0x100
 HOST_RETURN: Final = HOST_BASE + 4
 """Caller pc of an outermost frame: code that is the host's, where unwinding ends."""
 
+CODE_BYTE: Final = b"\xf4"
+"""What every byte of code reads as (hlt). GDB looks at them for i386 prologues and epilogues, and
+skips any number of NOPs in search of one."""
+
 KERNEL_BASE: Final = 0xC000_0000
 KERNEL_LIMIT: Final = 0x1000_0000
 

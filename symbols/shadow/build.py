@@ -15,7 +15,15 @@ from symbols.shadow.addresses import (
     code_limit,
 )
 from symbols.shadow.callframes import debug_frame
-from symbols.shadow.elf import Flag, Section, SectionType, build_id_note, write_elf
+from symbols.shadow.elf import (
+    Flag,
+    Section,
+    SectionType,
+    Symbol,
+    SymbolType,
+    build_id_note,
+    write_elf,
+)
 from symbols.shadow.expressions import Globals, Rewriter
 from symbols.shadow.info import Info
 from symbols.shadow.lines import Entries, rewrite_line
@@ -36,7 +44,10 @@ from symbols.wasm.types import Kind
 VERSION: Final = "1"
 """Of the file's contents: part of its build id and of its name in the cache."""
 
-_TEXT, _DATA = 1, 2
+HOST_NAME: Final = b"__host__"
+"""What GDB calls the caller of outermost frames."""
+
+_TEXT, _DATA, _HOST = 1, 2, 3
 """Section indices that symbols refer to."""
 _UNCHANGED = (".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets")
 """Of the string sections the last one is changed after all, see `separate_strings`."""
@@ -68,6 +79,7 @@ def shadow_elf(module: Module, number: int = 0) -> bytes:
         sections.append(
             Section(".host", SectionType.NOBITS, code, address=HOST_BASE, size=HOST_SIZE)
         )
+        symbols.append(Symbol(HOST_NAME, HOST_BASE, HOST_SIZE, SymbolType.FUNCTION, _HOST))
         symbols += table_symbols(module, _DATA, limit)
     contents = {name: module.contents(s) for name, s in module.dwarf.items()}
     if contents.get(".debug_info"):

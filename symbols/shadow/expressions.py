@@ -474,9 +474,10 @@ _BINARY: dict[int, Callable[[int, int], int]] = {
 }
 
 
-def fill(expression: bytes, room: int) -> bytes | None:
-    """Length and expression in exactly `room` bytes, None if they need more. A length may have
-    leading zeros, which keeps the expression itself as short as it is: GDB recognises some."""
+def fill(expression: bytes, room: int, variable: Callable[[], int | None]) -> bytes | None:
+    """Length and expression in exactly `room` bytes, None if they need more; `variable` tells
+    the variable's size. A length may have leading zeros, which keeps the expression itself as
+    short as it is: GDB recognises some."""
     size = len(expression)
     width = room - size
     if width < 1 or (size >= 0x80 and width < 2) or (size >= 0x4000 and width < 3):
@@ -484,7 +485,8 @@ def fill(expression: bytes, room: int) -> bytes | None:
     if width <= 8:
         return encode_padded(size, width) + expression
     if not size:
-        # an empty piece: nothing is known of the whole variable
-        return encode_padded(room - 4, 4) + b"\x93\xff\xff\xff\x7f" + b"\x96" * (room - 9)
+        # an empty piece: nothing is known of the whole variable (GDB refuses longer pieces)
+        piece = bytes((OP_PIECE,)) + encode_padded(variable() or 0x0FFF_FFFF, 4)
+        return encode_padded(room - 4, 4) + b"\x96" * (room - 9) + piece
     # not after it: nothing may follow DW_OP_stack_value
     return encode_padded(room - 4, 4) + b"\x96" * (room - 4 - size) + expression

@@ -274,9 +274,9 @@ class Info:
         result = self._rewriter.rewrite(expression, context, attribute == AT_FRAME_BASE)
         if result != expression:
             room = pos + length - start
-            filled = fill(result, room)
+            filled = fill(result, room, context.size)
             if filled is None:
-                filled = fill(b"", room)
+                filled = fill(b"", room, context.size)
             assert filled is not None
             self.data[start : pos + length] = filled
 

@@ -240,8 +240,8 @@ def test_memory(rig: Rig) -> None:
     assert rig.memory(0x100, 3) == b"}#$"
     assert rig.text("X100,0:") == "OK"
     assert rig.memory(len(rig.debugger.memory) - 2, 8) == b"\xfe\xff"
-    assert rig.memory(KERNEL_BASE + 0x120, 4) == b"\x90" * 4
-    assert rig.memory(PROGRAM_BASE + 0x10, 4) == b"\x90" * 4
+    assert rig.memory(KERNEL_BASE + 0x120, 4) == b"\xf4" * 4
+    assert rig.memory(PROGRAM_BASE + 0x10, 4) == b"\xf4" * 4
     assert rig.memory(HOST_RETURN, 4) is not None
     end = len(rig.debugger.memory)
     for address in (end, 0xBFFEFFFF, KERNEL_BASE + 0x10000, 0xDF000000, 0xFFFFFFFF, 1 << 63):

@@ -1,16 +1,15 @@
-"""GDB's 4 GiB: guest memory at its own addresses, code as NOPs, frame records.
+"""GDB's 4 GiB: guest memory at its own addresses, code, frame records.
 
-Code reads as NOPs because the shadow ELF's code is none: GDB looks at bytes around the pc for
-i386 prologues and epilogues, and must find neither.
+All code reads as one instruction, because the shadow ELF's code is none: GDB looks at bytes around
+the pc for i386 prologues and epilogues, and must find neither.
 """
 
 from __future__ import annotations
 
-from symbols.shadow.addresses import MEMORY_LIMIT, code_place, frame_slot, is_host
+from symbols.shadow.addresses import CODE_BYTE, MEMORY_LIMIT, code_place, frame_slot, is_host
 from wdbg.debugger.model import DebugError, Debugger
 from wdbg.gdbstub.gdb.stacks import Stacks
 
-NOP = b"\x90"
 _CHUNK = 1 << 20
 _CRC_LIMIT = 16 << 20
 _CRC_POLYNOMIAL = 0x04C1_1DB7
@@ -28,7 +27,7 @@ class Memory:
         if frame_slot(address) is not None:
             data = self._stacks.read(address, length)
         elif is_host(address) or self._code_left(address):
-            data = NOP * min(length, self._code_left(address) or 1)
+            data = CODE_BYTE * min(length, self._code_left(address) or 1)
         elif address < MEMORY_LIMIT:
             data = self._debugger.read_memory(address, min(length, MEMORY_LIMIT - address))
         else:
