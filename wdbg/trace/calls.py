@@ -10,6 +10,7 @@ import numpy.typing as npt
 from wdbg.trace.batch import U64, Places, Rows
 from wdbg.trace.events import Kind
 
+NEVER = 2**64 - 1
 _DEPTH_BIAS = 1 << 15
 _SEQ_BITS = 24
 
@@ -22,6 +23,9 @@ class Matched:
     """Calls around this one in its task; entry and exit of a call have the same."""
     started: U64
     """Exits: virtual nanoseconds of the entry; entries: their own."""
+    ended: U64
+    """Entries: virtual nanoseconds of the exit, NEVER if it is not in the same array; exits: their
+    own."""
     entered: npt.NDArray[np.bool_]
     """Entries, and exits whose entry was seen."""
 
@@ -43,7 +47,8 @@ class CallMatcher:
         """`rows`: of Table.CALL, in order."""
         entries = rows["kind"] == Kind.CALL_ENTER
         if not len(rows):
-            return Matched(np.empty(0, np.int32), np.empty(0, np.uint64), entries)
+            none = np.empty(0, np.uint64)
+            return Matched(np.empty(0, np.int32), none, none, entries)
         depth = self._depths(rows["task"], entries)
         time = rows["time"]
         order = _order(rows["task"], depth)
@@ -58,6 +63,8 @@ class CallMatcher:
         started = time.copy()
         behind = np.flatnonzero(follows)
         started[order[behind]] = time[order[behind - 1]]
+        ended = np.where(entries, np.uint64(NEVER), time)
+        ended[order[behind - 1]] = time[order[behind]]
         entered = entries.copy()
         entered[order[behind]] = True
         last = np.ones(len(rows), bool)
@@ -70,7 +77,7 @@ class CallMatcher:
         for place in order[last & enters].tolist():
             key = int(rows["task"][place]), int(depth[place])
             self._open[key] = int(rows["function"][place]), int(time[place])
-        return Matched(depth, started, entered)
+        return Matched(depth, started, ended, entered)
 
     def _depths(
         self, tasks: npt.NDArray[np.uint32], entries: npt.NDArray[np.bool_]

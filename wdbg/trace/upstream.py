@@ -31,6 +31,8 @@ DTYPES = {
 
 Values = Mapping[str, npt.NDArray[np.generic]]
 Source = Callable[["View"], Values]
+Select = Callable[[Table, Rows, Matched | None], npt.NDArray[np.bool_]]
+"""Which rows of a table are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,20 +353,31 @@ class Converter:
         self._ns_per_tick = ns_per_tick
         self._matcher = CallMatcher()
 
-    def convert(self, batch: Batch) -> Iterator[tuple[Kind, Rows, Rows]]:
-        """For each kind in the batch its rows, and its fields as the kernel has them."""
+    def convert(
+        self, batch: Batch, select: Select | None = None
+    ) -> Iterator[tuple[Kind, Rows, Rows]]:
+        """For each kind in the batch its rows, and its fields as the kernel has them; of the
+        rows that `select` wants."""
         if Table.LOST in batch.tables:
             self._matcher.forget()
         for table in batch.tables:
             rows = batch.rows(table, self._ns_per_tick)
             matched = self._matcher.feed(rows) if table is Table.CALL else None
+            wanted = None if select is None else select(table, rows, matched)
             for number in np.flatnonzero(np.bincount(rows["kind"], minlength=1)).tolist():
                 kind = Kind(number)
                 mine = rows["kind"] == kind
+                if wanted is not None:
+                    mine &= wanted
+                    if not mine.any():
+                        continue
                 view = View(rows, self.names, matched)
                 if not mine.all():
                     part = matched and Matched(
-                        matched.depth[mine], matched.started[mine], matched.entered[mine]
+                        matched.depth[mine],
+                        matched.started[mine],
+                        matched.ended[mine],
+                        matched.entered[mine],
                     )
                     view = View(rows[mine], self.names, part)
                 yield kind, view.rows, fields_of(EVENTS[kind], view)
