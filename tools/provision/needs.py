@@ -39,7 +39,14 @@ BUILD_TOOLS = {
 BUILD_FILES = {"usr/include/elf.h": "libc6-dev"}
 """File of the machine that programs of the kernel's build need -> Debian's package."""
 
-TEST_TOOLS = {"tmux": "tmux"}
+TEST_TOOLS = {
+    "tmux": "tmux",
+    "gdb": "gdb",
+    "lldb-22": "lldb-22",
+    "lldb-dap-22": "lldb-22",
+}
+"""Tool that only the tests run -> Debian's package. The debuggers are the versions that are
+promised to work: LLDB before 22 has no plug-in for WebAssembly."""
 
 
 @dataclass(frozen=True, slots=True)
