@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from symbols.dwarf.abbrev import Abbreviations
 from symbols.dwarf.bodies import Bodies
+from symbols.dwarf.lines import Programs
 from symbols.dwarf.lists import Lists
 from symbols.dwarf.records import MAX_RECORDS, Records
 from symbols.dwarf.scan import WANTED, Files, scan_lines, scan_unit
 from symbols.dwarf.sections import DAMAGE, Sections
-from symbols.dwarf.stops import damage_note
 from symbols.dwarf.store import Column
 from symbols.dwarf.tables import columns
 from symbols.dwarf.units import read_headers, read_unit
@@ -28,7 +28,7 @@ def build(module: Module, progress: Progress | None = None) -> tuple[dict[str, C
     the names of its name section.
     """
     sections = Sections.of(module)
-    records = Records(module, sections, Lists(sections), Bodies(module))
+    records = Records(module, sections, Lists(sections), Programs(sections), Bodies(module))
     abbreviations = Abbreviations(sections.abbrev, WANTED)
     programs: dict[int, Files] = {}
     total = len(sections.info) or 1
@@ -36,7 +36,7 @@ def build(module: Module, progress: Progress | None = None) -> tuple[dict[str, C
         try:
             unit = read_unit(sections, header, abbreviations)
         except DAMAGE as error:
-            records.notes.append(damage_note(f"unit at {header.offset:#x}", error))
+            records.notes.left_out(f"unit at {header.offset:#x}", error)
             continue
         records.units.append(unit.offset)
         files = programs.get(unit.statements)
@@ -45,12 +45,12 @@ def build(module: Module, progress: Progress | None = None) -> tuple[dict[str, C
         try:
             scan_unit(records, unit, files)
         except DAMAGE as error:
-            records.notes.append(damage_note(f"part of {unit.name or hex(unit.offset)}", error))
+            records.notes.left_out(f"part of {unit.name or hex(unit.offset)}", error)
         if len(records.rows) > MAX_RECORDS or len(records.named) > MAX_RECORDS:
-            raise SymbolsError("DWARF with an absurd number of records")
+            raise SymbolsError("DWARF with an absurd number of lines or names")
         if progress is not None:
             progress(0.85 * unit.end / total)
     done = columns(records)
     if progress is not None:
         progress(1.0)
-    return done, records.notes
+    return done, records.notes.lines

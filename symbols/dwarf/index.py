@@ -23,7 +23,7 @@ from symbols.dwarf.types import Type, Types
 from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
-VERSION = 3
+VERSION = 5
 """Changes whenever what `build` writes does: older files are built anew."""
 
 
@@ -164,17 +164,13 @@ class Index:
 
     def inlined_at(self, address: int) -> tuple[InlinedCall, ...]:
         """The inlined calls that an address is in, innermost first."""
-        body = self._body(address)
-        if body < 0:
-            return ()
-        first = self._column("functions.first")
-        found = [
-            call
-            for number in range(first[body], first[body + 1])
-            if any(low <= address < high for low, high in self._ranges(number))
-            for call in (self._inlined(number),)
-        ]
-        return tuple(sorted(found, key=lambda call: -call.depth))
+        parents = self._column("inlined.parent")
+        found = []
+        number = self._innermost(address)
+        while number:
+            found.append(self._inlined(number - 1))
+            number = parents[number - 1]
+        return tuple(found)
 
     def frames_at(self, address: int) -> tuple[SourceFrame, ...]:
         """The source's calls at an address, innermost first; () outside of all functions."""
@@ -239,6 +235,10 @@ class Index:
             start, end = self._span(number, 0), self._span(number + 1, 0)
             lines.update(self._lines[statements[at]] for at in range(start, end))
         return sorted(lines)
+
+    def names(self) -> Iterator[str]:
+        """All names that can be asked for, sorted by their UTF-8; some come several times."""
+        return map(self._text, self._column("names.name"))
 
     def files(self) -> list[str]:
         """Paths of all source files, sorted."""
@@ -365,6 +365,11 @@ class Index:
             None if entry == NONE else entry,
         )
 
+    def _innermost(self, address: int) -> int:
+        """Number + 1 of the innermost inlined call at an address, 0 if there is none."""
+        span = bisect_right(self._column("spans.low"), address) - 1
+        return self._column("spans.call")[span] if span >= 0 else 0
+
     def _ranges(self, number: int) -> list[tuple[int, int]]:
         first = self._column("inlined.first")
         lows, highs = self._column("ranges.low"), self._column("ranges.high")
@@ -461,8 +466,7 @@ class Index:
             address = self._addresses[row]
             body = self._body(address)
             if body >= 0:
-                scopes = self.inlined_at(address)
-                key = body, scopes[0].entry if scopes else -1
+                key = body, self._innermost(address)
                 lowest[key] = min(address, lowest.get(key, address))
             at += 1
         return list(lowest.values())
@@ -488,7 +492,7 @@ def _load(place: Path) -> Store:
     store = Store(place)
     if store.facts.get("version") != VERSION:
         raise StoreError("made by another version")
-    for name in ("strings", "units.offset", "functions.first", "names.ref", "statements.row"):
+    for name in ("strings", "units.offset", "spans.call", "names.ref", "statements.row"):
         store.column(name)
     return store
 

@@ -67,8 +67,24 @@ class Rows:
     flags: bytearray
 
 
-def read_program(sections: Sections, offset: int) -> Program:
-    """The header at `offset` of .debug_line."""
+class Programs:
+    """Reader of headers. Programs of honest files do not overlap, hostile ones must not cost
+    quadratic time."""
+
+    def __init__(self, sections: Sections) -> None:
+        self._sections = sections
+        self._budget = 2 * len(sections.line) + 4096
+
+    def read(self, offset: int) -> Program:
+        """The header at `offset` of .debug_line."""
+        program = _read(self._sections, offset)
+        self._budget -= program.end - offset
+        if self._budget < 0:
+            raise SymbolsError("line programs overlap", offset)
+        return program
+
+
+def _read(sections: Sections, offset: int) -> Program:
     data = sections.line
     if not 0 <= offset < len(data):
         raise SymbolsError("line program outside of .debug_line", offset)

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
 from symbols.dwarf.bodies import Bodies
+from symbols.dwarf.lines import Programs
 from symbols.dwarf.lists import Lists, Ranges
+from symbols.dwarf.notes import Notes
 from symbols.dwarf.sections import Sections
+from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
 NONE = 0xFFFFFFFF
 """No entry of .debug_info."""
 
-MAX_RECORDS = 20_000_000
-"""Most rows, inlined calls or names of a module; a kernel has 10^5 of each."""
+MAX_RECORDS = 5_000_000
+"""Most rows, names, or ranges of inlined calls of a module; a kernel has 10^5 of each."""
+MAX_LETTERS = 1 << 28
+"""Most characters of all names together, with repetitions; a kernel has 10^7."""
 
 
 class NameKind(IntEnum):
@@ -57,12 +62,12 @@ class Function:
 
 @dataclass(slots=True)
 class Inlined:
-    """An inlined call. `parent` is the number of the inlined call that it is in, -1 if none."""
+    """An inlined call; `parent` is the number, in its body, of the one that it is in, or -1."""
 
     entry: int
     origin: int
     ranges: Ranges
-    depth: int
+    parent: int
     file: int
     line: int
 
@@ -81,8 +86,9 @@ class Records:
     module: Module
     sections: Sections
     lists: Lists
+    programs: Programs
     bodies: Bodies
-    notes: list[str] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     files: dict[str, int] = field(default_factory=dict)
     named: dict[int, Named] = field(default_factory=dict)
     functions: dict[int, Function] = field(default_factory=dict)
@@ -94,10 +100,21 @@ class Records:
     """Entry by (tag, name, size, file, line): a header's types are in every unit."""
     units: array[int] = field(default_factory=lambda: array("I"))
     rows: list[tuple[int, int, int, int]] = field(default_factory=list)
+    letters: int = 0
+    """Characters of names so far."""
+    ranges: int = 0
+    """Ranges of inlined calls so far."""
     covered: set[int] = field(default_factory=set)
     """Bodies whose rows cover them to their ends."""
     doubtful: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     """Rows that do not cover the body they start in, by body."""
+
+    def count(self, name: str) -> str:
+        """The name itself; SymbolsError if there are too many."""
+        self.letters += len(name)
+        if self.letters > MAX_LETTERS:
+            raise SymbolsError("DWARF with an absurd amount of names")
+        return name
 
     def file(self, path: str) -> int:
         """Number of a source file."""

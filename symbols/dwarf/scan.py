@@ -7,11 +7,21 @@ import posixpath
 from symbols.dwarf.abbrev import Plan, Value
 from symbols.dwarf.constants import BLOCK_FORMS, UNIT_REFERENCES, At, Tag
 from symbols.dwarf.expressions import OP_ADDR, OP_ADDRX, OP_WASM_LOCATION, operations
-from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, read_program, run, sequences
-from symbols.dwarf.records import NONE, Function, Inlined, Named, Records, Variable, VariableFlag
+from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, run, sequences
+from symbols.dwarf.records import (
+    MAX_RECORDS,
+    NONE,
+    Function,
+    Inlined,
+    Named,
+    Records,
+    Variable,
+    VariableFlag,
+)
 from symbols.dwarf.sections import DAMAGE, Sections
-from symbols.dwarf.stops import damage_note, scope_ranges
+from symbols.dwarf.stops import scope_ranges
 from symbols.dwarf.units import UNIT_WANTED, Unit, indexed_address, string, walk
+from symbols.errors import SymbolsError
 
 _DECLARED = frozenset({At.NAME, At.DECL_FILE, At.DECL_LINE, At.DECLARATION, At.BYTE_SIZE})
 _CODE = frozenset({At.LOW_PC, At.HIGH_PC, At.RANGES, At.ABSTRACT_ORIGIN})
@@ -65,11 +75,11 @@ def scan_lines(records: Records, unit: Unit) -> Files:
     sections = records.sections
     files = Files(records, None, "")
     try:
-        program = read_program(sections, unit.statements)
+        program = records.programs.read(unit.statements)
         files = Files(records, program, unit.directory)
         rows = run(sections.line, program, sections.code_size)
     except DAMAGE as error:
-        records.notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
+        records.notes.left_out(f"lines of {unit.name or hex(unit.offset)}", error)
         return files
     for first, end in sequences(rows):
         body = records.bodies.at(rows.address[first])
@@ -97,32 +107,36 @@ def scan_unit(records: Records, unit: Unit, files: Files) -> None:
     """Add the functions, variables and types of one unit."""
     sections, lists = records.sections, records.lists
     named = records.named
-    # Enclosing entries that matter: (depth, body's index or -1, depth of inlining).
+    # Enclosing entries that matter: (depth, body's index or -1, inlined call's number or -1).
     scopes: list[tuple[int, int, int]] = []
-    for offset, depth, plan, values in walk(sections.info, unit):
-        while scopes and scopes[-1][0] >= depth:
+    for offset, depth, closed, plan, values in walk(sections.info, unit):
+        while scopes and scopes[-1][0] >= closed:
             scopes.pop()
         tag = plan.tag
         if tag == Tag.VARIABLE:
             _variable(records, unit, files, offset, plan, values, bool(scopes))
         elif tag == Tag.INLINED_SUBROUTINE:
-            body, level = (scopes[-1][1], scopes[-1][2]) if scopes else (-1, 0)
+            body, parent = (scopes[-1][1], scopes[-1][2]) if scopes else (-1, -1)
             if body >= 0:
                 ranges = scope_ranges(sections, lists, unit, plan, values)
                 if ranges is not None:
-                    records.inlined.setdefault(body, []).append(
+                    calls = records.inlined.setdefault(body, [])
+                    records.ranges += len(ranges)
+                    if records.ranges > MAX_RECORDS:
+                        raise SymbolsError("DWARF with an absurd number of inlined calls")
+                    calls.append(
                         Inlined(
                             offset,
                             _reference(unit, plan, values, At.ABSTRACT_ORIGIN),
                             ranges,
-                            level,
+                            parent,
                             files[_number(plan, values, At.CALL_FILE)],
                             _number(plan, values, At.CALL_LINE),
                         )
                     )
-                    level += 1
+                    parent = len(calls) - 1
             if plan.children:
-                scopes.append((depth, body, level))
+                scopes.append((depth, body, parent))
         elif tag == Tag.SUBPROGRAM:
             named[offset] = _name(records, unit, files, plan, values)
             ranges = scope_ranges(sections, lists, unit, plan, values)
@@ -136,13 +150,13 @@ def scan_unit(records: Records, unit: Unit, files: Files) -> None:
                 else:
                     body = -1
             if plan.children:
-                scopes.append((depth, body, 0))
+                scopes.append((depth, body, -1))
         elif depth and plan.get(values, At.DECLARATION) is None:
             name = string(sections, unit, plan, values, At.NAME)
             if name:
                 key = (
                     tag,
-                    name,
+                    records.count(name),
                     _number(plan, values, At.BYTE_SIZE),
                     files[_number(plan, values, At.DECL_FILE)],
                     _number(plan, values, At.DECL_LINE),
@@ -157,7 +171,7 @@ def _name(
     if origin == NONE:
         origin = _reference(unit, plan, values, At.SPECIFICATION)
     return Named(
-        string(records.sections, unit, plan, values, At.NAME) or "",
+        records.count(string(records.sections, unit, plan, values, At.NAME) or ""),
         files[_number(plan, values, At.DECL_FILE)],
         _number(plan, values, At.DECL_LINE),
         origin,

@@ -63,6 +63,10 @@ class Sections:
         )
 
 
+MAX_TEXT = 4096
+"""Longest name or path that is kept whole, bytes."""
+
+
 def code_size(module: Module) -> int:
     """Bytes of the code section's contents, 0 without one."""
     section = module.section(SectionId.CODE)
@@ -90,12 +94,14 @@ def integer(data: bytes, pos: int, size: int) -> int:
 
 
 def text(data: bytes, pos: int) -> str:
-    """NUL-terminated string; bytes that are no UTF-8 are replaced."""
+    """NUL-terminated string, at most MAX_TEXT bytes of it; bytes that are no UTF-8 are replaced."""
     if not 0 <= pos < len(data):
         raise SymbolsError("string outside of its section", pos)
-    end = data.find(b"\0", pos)
+    end = data.find(b"\0", pos, pos + MAX_TEXT)
     if end < 0:
-        raise SymbolsError("string without an end", pos)
+        if data.find(b"\0", pos) < 0:
+            raise SymbolsError("string without an end", pos)
+        end = pos + MAX_TEXT
     return data[pos:end].decode(errors="replace")
 
 

@@ -18,12 +18,13 @@ from symbols.dwarf.lines import (
     END_SEQUENCE,
     PROLOGUE_END,
     STATEMENT,
+    Programs,
     Rows,
-    read_program,
     run,
     sequences,
 )
 from symbols.dwarf.lists import Lists, Ranges
+from symbols.dwarf.notes import Notes
 from symbols.dwarf.sections import DAMAGE, Sections
 from symbols.dwarf.units import UNIT_WANTED, Unit, address, read_headers, read_unit, walk
 from symbols.errors import SymbolsError
@@ -40,8 +41,8 @@ _WANTED = {
     Tag.FORMAL_PARAMETER: frozenset({At.LOCATION}),
 }
 
-MAX_LIVE = 20_000_000
-"""Most live ranges before they are merged; a kernel has 10^5."""
+MAX_LIVE = 5_000_000
+"""Most live ranges of a unit, and of a module, before they are merged; a kernel has 10^5."""
 
 Live = tuple[int, int, int, int]
 """(start, end, kind, index): from address start up to, not including, end, some variable or frame
@@ -69,41 +70,42 @@ def read_stops(module: Module) -> CodeInfo:
     SymbolsError only if the module itself is malformed. Damaged units are left out, see `notes`.
     """
     sections = Sections.of(module)
-    notes: list[str] = []
+    notes = Notes()
     bodies = Bodies(module)
     lists = Lists(sections)
     abbreviations = Abbreviations(sections.abbrev, _WANTED)
     live: Claims[Live] = Claims()
     rows: Claims[int] = Claims()
-    programs: set[int] = set()
+    programs = Programs(sections)
+    done: set[int] = set()
     for header in read_headers(sections.info, notes):
         try:
             unit = read_unit(sections, header, abbreviations)
         except DAMAGE as error:
-            notes.append(damage_note(f"unit at {header.offset:#x}", error))
+            notes.left_out(f"unit at {header.offset:#x}", error)
             continue
         found: Claims[Live] = Claims()
         try:
             _collect(sections, lists, bodies, unit, found)
         except DAMAGE as error:
             # Half of a unit's live values would show the other half as available.
-            notes.append(damage_note(f"variables of {unit.name or hex(unit.offset)}", error))
+            notes.left_out(f"variables of {unit.name or hex(unit.offset)}", error)
         else:
             live.update(found)
         if len(live.certain) > MAX_LIVE:
             raise SymbolsError(f"more than {MAX_LIVE} location ranges")
-        if unit.statements >= 0 and unit.statements not in programs:
-            programs.add(unit.statements)
+        if unit.statements >= 0 and unit.statements not in done:
+            done.add(unit.statements)
             try:
-                program = read_program(sections, unit.statements)
+                program = programs.read(unit.statements)
                 table = run(sections.line, program, sections.code_size)
                 for first, end in sequences(table):
                     body = bodies.at(table.address[first])
                     certain = bodies.covers(body, table.address[end - 1])
                     rows.of(body, certain).update(statements(table, first, end))
             except DAMAGE as error:
-                notes.append(damage_note(f"lines of {unit.name or hex(unit.offset)}", error))
-    return CodeInfo(array("I", sorted(rows.all())), merge(live.all()), tuple(notes))
+                notes.left_out(f"lines of {unit.name or hex(unit.offset)}", error)
+    return CodeInfo(array("I", sorted(rows.all())), merge(live.all()), tuple(notes.lines))
 
 
 class Claims(Generic[T]):
@@ -133,12 +135,6 @@ class Claims(Generic[T]):
         return self.certain.union(
             *(items for body, items in self._others.items() if body not in self._covered)
         )
-
-
-def damage_note(what: str, error: Exception) -> str:
-    """A line about something that damage made us leave out."""
-    reason = error.message if isinstance(error, SymbolsError) else "truncated or malformed"
-    return f"{what} left out: {reason}"
 
 
 def statements(rows: Rows, first: int, end: int) -> Iterator[int]:
@@ -184,6 +180,7 @@ def _collect(
     scopes: list[tuple[int, Ranges | None, int, set[Live]]] = []
     used: set[tuple[int, int, int]] = set()
     nowhere: set[Live] = set()
+    budget = MAX_LIVE
 
     def values_of(expression: bytes) -> tuple[tuple[int, int], ...]:
         values = known.get(expression)
@@ -191,8 +188,8 @@ def _collect(
             values = known[expression] = wasm_locations(expression, size)
         return values
 
-    for offset, depth, plan, values in walk(sections.info, unit):
-        while scopes and scopes[-1][0] >= depth:
+    for offset, depth, closed, plan, values in walk(sections.info, unit):
+        while scopes and scopes[-1][0] >= closed:
             scopes.pop()
         _, scope, number, found = scopes[-1] if scopes else (0, (), 0, nowhere)
         tag = plan.tag
@@ -222,6 +219,9 @@ def _collect(
                 for kind, index in values_of(value):
                     if (number, kind, index) not in used:
                         used.add((number, kind, index))
+                        budget -= len(scope)
+                        if budget < 0:
+                            raise SymbolsError(f"more than {MAX_LIVE} location ranges")
                         found.update((low, high, kind, index) for low, high in scope)
             continue
         indexed = plan.forms[attribute] == Form.LOCLISTX
@@ -232,6 +232,9 @@ def _collect(
                     for kind, index in values_of(expression):
                         found.add((low, high, kind, index))
                 else:  # the default location: wherever the list says nothing else
+                    budget -= len(scope)
+                    if budget < 0:
+                        raise SymbolsError(f"more than {MAX_LIVE} location ranges")
                     for kind, index in values_of(expression):
                         found.update((start, end, kind, index) for start, end in scope)
 

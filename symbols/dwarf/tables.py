@@ -6,8 +6,10 @@ an offset into .debug_info, NONE if there is none; `first` columns have one entr
 table has rows, and a row's part of the other table is [first[i], first[i + 1]).
 
 strings (bytes), files: name. functions, one for each body in their order: low, high, name, link
-(the name section's), entry, file, line, first (inlined). inlined, in preorder: name, depth, file
-and line (of the call), entry, body, first (ranges). ranges: low, high. lines, by address:
+(the name section's), entry, file, line. inlined, in preorder: name, depth, file
+and line (of the call), entry, parent (number of the call that it is in + 1, 0 if none), first
+(ranges). ranges: low, high. spans, by address: low, call (number + 1 of the innermost inlined call
+from there to the next span, 0 if none). lines, by address:
 address, file, line, flags (bytes). statements, by (file, line, address): row. variables: name,
 address, entry, flags, file, line. types: name, entry, kind (bytes), size, file, line. names, by
 (name, kind): name, kind (bytes), ref. units: offset.
@@ -16,6 +18,8 @@ address, entry, flags, file, line. types: name, entry, kind (bytes), size, file,
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
+from heapq import heappop, heappush
 
 from symbols.dwarf.constants import Tag
 from symbols.dwarf.lines import END_SEQUENCE, STATEMENT
@@ -58,6 +62,7 @@ def columns(records: Records) -> dict[str, Column]:
     functions: list[tuple[int, ...]] = []
     inlined: list[tuple[int, ...]] = []
     ranges: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for body, (_, start, end) in enumerate(module.bodies):
         function = records.functions.get(body)
         entry = function.entry if function else NONE
@@ -65,24 +70,23 @@ def columns(records: Records) -> dict[str, Column]:
         link = links[body] or f"function[{imports + body}]"
         name = place[named.name or link]
         declared = named.file, named.line
-        functions.append(
-            (start - base, end - base, name, place[link], entry, *declared, len(inlined))
-        )
+        functions.append((start - base, end - base, name, place[link], entry, *declared))
+        first = len(inlined)
         names.extend({(name, NameKind.FUNCTION, body), (place[link], NameKind.FUNCTION, body)})
         for call in records.inlined.get(body, ()):
             callee = place[resolved[call.origin].name]
             names.append((callee, NameKind.INLINED, len(inlined)))
-            inlined.append(
-                (callee, call.depth, call.file, call.line, call.entry, body, len(ranges))
-            )
+            parent = first + call.parent + 1 if call.parent >= 0 else 0
+            depth = inlined[parent - 1][1] + 1 if parent else 0
+            called = call.file, call.line
+            inlined.append((callee, depth, *called, call.entry, parent, len(ranges)))
             ranges.extend(call.ranges)
-    table("functions", "low high name link entry file line first", functions)
-    table("inlined", "name depth file line entry body first", inlined)
+        spans.extend(_spans(records, body, first, (start - base, end - base)))
+    table("functions", "low high name link entry file line", functions)
+    table("inlined", "name depth file line entry parent first", inlined)
     table("ranges", "low high", list(ranges))
-    for title, total in (("functions", len(inlined)), ("inlined", len(ranges))):
-        column = out[f"{title}.first"]
-        assert isinstance(column, array)
-        column.append(total)
+    out["inlined.first"] = array("I", [*(row[-1] for row in inlined), len(ranges)])
+    table("spans", "low call", list(spans))
 
     # The end of a sequence goes before the start of the next one at the same address.
     doubtful = [
@@ -131,6 +135,42 @@ def columns(records: Records) -> dict[str, Column]:
     table("names", "name kind ref", list(names))
     out["units.offset"] = records.units
     return out
+
+
+def _spans(
+    records: Records, body: int, first: int, code: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Rows of the table of spans for a body whose first inlined call has the number `first`."""
+    calls = records.inlined.get(body)
+    if not calls:
+        return
+    start, end = code
+    # At an address the last call that covers it is the innermost one, since callees come later.
+    events = sorted(
+        (edge, number, opens)
+        for number, call in enumerate(calls, first + 1)
+        for low, high in call.ranges
+        if start <= low < high <= end
+        for edge, opens in ((low, True), (high, False))
+    )
+    heap: list[int] = []
+    open_ranges: dict[int, int] = {}
+    last = 0
+    yield start, 0
+    for at, (edge, number, opens) in enumerate(events):
+        count = open_ranges.get(number, 0)
+        if opens and not count:
+            heappush(heap, -number)
+        open_ranges[number] = count + (1 if opens else -1)
+        if at + 1 < len(events) and events[at + 1][0] == edge:
+            continue
+        while heap and not open_ranges[-heap[0]]:
+            heappop(heap)
+        innermost = -heap[0] if heap else 0
+        if innermost != last:
+            yield edge, innermost
+            last = innermost
+    yield end, 0
 
 
 def resolve(records: Records, entry: int) -> Named:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from itertools import islice
 
 from symbols.dwarf.abbrev import Abbreviations, Plan, Value
 from symbols.dwarf.constants import UNIT_REFERENCES, At, Form, Tag
+from symbols.dwarf.notes import Notes
 from symbols.dwarf.sections import DAMAGE, Sections, unsigned
 from symbols.dwarf.units import UNIT_WANTED, Unit, read_headers, read_unit, string, walk
 from symbols.errors import SymbolsError
@@ -18,6 +20,10 @@ MAX_HOPS = 64
 """Longest chain of typedefs, qualifiers, arrays or anonymous members."""
 MAX_MEMBERS = 100_000
 """Most members, enumerators or parameters of a type."""
+MAX_SIZE = 1 << 64
+"""Largest array, bytes."""
+MAX_WORDS = 200
+"""Types that are spelled out to spell one; what is left shows as "..."."""
 
 
 class TypeKind(Enum):
@@ -137,7 +143,7 @@ class Type:
 
     def __str__(self) -> str:
         """The type as C spells it, near enough for people."""
-        return self._spelled(MAX_HOPS)
+        return self._spelled([MAX_WORDS])
 
     @property
     def target(self) -> Type:
@@ -170,6 +176,8 @@ class Type:
             total = self.target._measured(hops - 1)
             for count in self.dimensions:
                 total *= count or 0
+                if total > MAX_SIZE:
+                    raise SymbolsError("an array of an absurd size", self.entry)
             return total
         if self.kind is TypeKind.POINTER:
             return self._types.unit_of(self.entry).encoding.address_size
@@ -201,7 +209,7 @@ class Type:
     @property
     def flat_members(self) -> tuple[Member, ...]:
         """Members, those of anonymous members in their places, with offsets in this type."""
-        return tuple(_flatten(self.members, 0, MAX_HOPS))
+        return tuple(islice(_flatten(self.members, 0, MAX_HOPS), MAX_MEMBERS))
 
     @property
     def enumerators(self) -> dict[str, int]:
@@ -228,8 +236,10 @@ class Type:
         assert found is not None
         return replace(found, offset=offset)
 
-    def _spelled(self, hops: int) -> str:
-        if not hops:
+    def _spelled(self, words: list[int]) -> str:
+        """`words` holds the number of types that may still be spelled out."""
+        words[0] -= 1
+        if words[0] < 0:
             return "..."
         kind = self.kind
         if kind in (TypeKind.STRUCT, TypeKind.UNION, TypeKind.ENUM):
@@ -237,7 +247,7 @@ class Type:
         if self.name:
             return self.name
         target = self.target
-        inner = target._spelled(hops - 1)
+        inner = target._spelled(words)
         if kind is TypeKind.POINTER:
             if target.kind is TypeKind.FUNCTION:
                 return inner.replace("(", "(*)(", 1)
@@ -246,7 +256,7 @@ class Type:
             counts = "".join(f"[{'' if n is None else n}]" for n in self.dimensions)
             return f"{inner} {counts}" if not inner.endswith("*") else f"{inner}{counts}"
         if kind is TypeKind.FUNCTION:
-            parameters = ", ".join(p._spelled(hops - 1) for p in self.parameters)
+            parameters = ", ".join(p._spelled(words) for p in self.parameters)
             return f"{inner} ({parameters or 'void'})"
         if kind in QUALIFIERS:
             if target.kind is TypeKind.POINTER:
@@ -288,7 +298,7 @@ class Types:
         offset = self._offsets[index]
         unit = self._units.get(offset)
         if unit is None:
-            header = next(read_headers(self._sections.info, [], offset), None)
+            header = next(read_headers(self._sections.info, Notes(), offset), None)
             if header is None or header.offset != offset:
                 raise SymbolsError("reference into a damaged unit", entry)
             unit = read_unit(self._sections, header, self._abbreviations)
@@ -348,7 +358,7 @@ class Types:
         count = 0
         try:
             unit = self.unit_of(entry)
-            for _, depth, plan, values in walk(self._sections.info, unit, entry):
+            for _, depth, _, plan, values in walk(self._sections.info, unit, entry):
                 if depth == 1 and plan.tag == tag:
                     count += 1
                     if count > MAX_MEMBERS:

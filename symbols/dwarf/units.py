@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from symbols.dwarf.abbrev import Abbreviations, Encoding, Plan, Table, Value
 from symbols.dwarf.constants import ADDRESS_FORMS, STRING_INDEX_FORMS, UNIT_TAGS, At, Form
+from symbols.dwarf.notes import Notes
 from symbols.dwarf.sections import Sections, initial_length, integer, text, unsigned
 from symbols.errors import SymbolsError
 
@@ -69,7 +70,7 @@ class Header:
     """DW_UT_*; 1 (compile) before version 5."""
 
 
-def read_headers(info: bytes, notes: list[str], start: int = 0) -> Iterator[Header]:
+def read_headers(info: bytes, notes: Notes, start: int = 0) -> Iterator[Header]:
     """Headers in file order from the one at `start`. A unit with a damaged header is left out with
     a note, a damaged length ends the section, since nothing says where the next unit starts."""
     pos, count = start, 0
@@ -77,17 +78,17 @@ def read_headers(info: bytes, notes: list[str], start: int = 0) -> Iterator[Head
         offset = pos
         count += 1
         if count > MAX_UNITS:
-            notes.append(f"more than {MAX_UNITS} units: the others are left out")
+            notes.add(f"more than {MAX_UNITS} units: the others left out")
             return
         try:
             pos, end, width = initial_length(info, pos)
         except SymbolsError as error:
-            notes.append(f"units from {offset:#x} on are left out: {error.message}")
+            notes.left_out(f"units from {offset:#x} on", error)
             return
         try:
             yield _header(info, offset, pos, end, width)
         except SymbolsError as error:
-            notes.append(f"unit at {offset:#x} is left out: {error.message}")
+            notes.left_out(f"unit at {offset:#x}", error)
         pos = end
 
 
@@ -149,12 +150,14 @@ def read_unit(sections: Sections, header: Header, abbreviations: Abbreviations) 
 
 def walk(
     info: bytes, unit: Unit, first: int | None = None
-) -> Iterator[tuple[int, int, Plan, tuple[Value, ...]]]:
-    """All wanted entries of a unit in order: (offset, depth, plan, values). The unit's own entry
-    has depth 0. With `first`: the entry there, at depth 0, and those inside it."""
+) -> Iterator[tuple[int, int, int, Plan, tuple[Value, ...]]]:
+    """All wanted entries of a unit in order: (offset, depth, closed, plan, values). The unit's own
+    entry has depth 0. `closed`: the entries around the last wanted one that are this deep or
+    deeper have ended, and unwanted ones may be around this one instead. With `first`: the entry
+    there, at depth 0, and those inside it."""
     plans, skips = unit.table.plans, unit.table.skips
     pos, end = unit.first if first is None else first, unit.end
-    depth = 0
+    depth, closed = 0, MAX_DEPTH + 1
     while pos < end:
         code = info[pos]
         step = skips[code]
@@ -165,8 +168,10 @@ def walk(
         pos += 1
         if not code:
             depth -= 1
-            if depth <= 0:
-                return
+            if depth < closed:
+                closed = depth
+                if depth <= 0:
+                    return
             continue
         if code >= 0x80:
             code, pos = unsigned(info, start)
@@ -177,7 +182,8 @@ def walk(
             values, pos = plan.read(info, pos)
             if pos > end:
                 break
-            yield start, depth, plan, values
+            yield start, depth, min(closed, depth), plan, values
+            closed = depth + 1
         elif plan.size >= 0:
             pos += plan.size
         else:
