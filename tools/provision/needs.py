@@ -44,6 +44,9 @@ TEST_TOOLS = {
     "gdb": "gdb",
     "lldb-22": "lldb-22",
     "lldb-dap-22": "lldb-22",
+    "trace-cmd": "trace-cmd",
+    "babeltrace2": "babeltrace2",
+    "node": "nodejs",
 }
 """Tool that only the tests run -> Debian's package. The debuggers are the versions that are
 promised to work: LLDB before 22 has no plug-in for WebAssembly."""

@@ -16,6 +16,8 @@ VERBS = {
     "run": "boot a kernel on the deterministic runtime",
     "guest": "build the example guest: Linux compiled to WebAssembly",
     "symbols": "look up addresses, names and lines; write the ELF file for GDB",
+    "trace": "show a recorded trace, export it to other tools, cut it",
+    "report": "what a trace tells: scheduling latencies, calls, locks",
     "doctor": "say what a kernel module is and whether it can run",
 }
 """Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""
