@@ -95,7 +95,7 @@ def test_a_user_without_rights_gets_the_command(
     machine.add_llvm(22)
     machine.add_apt()
     (machine.folder / "flex").unlink()
-    machine.add("gdb", "lldb-22", "lldb-dap-22")
+    machine.add("gdb", "lldb-22", "lldb-dap-22", "trace-cmd", "babeltrace2", "node")
     with pytest.raises(SetupError) as error:
         install(tmp_path, tests=True)
     assert str(error.value) == (

@@ -37,7 +37,7 @@ class Filter:
     max_depth: int | None = None
     """Calls deeper than this, counted from 0, are not wanted."""
     min_duration: int = 0
-    """Virtual nanoseconds: calls that took less are not wanted."""
+    """Virtual nanoseconds: only calls that took as long, and no other events, are wanted."""
 
 
 class Selection:
@@ -104,7 +104,7 @@ class Selection:
         return mask
 
     def _calls_only(self) -> bool:
-        return self._functions is not None
+        return self._functions is not None or self._filter.min_duration > 0
 
 
 def kinds_named(names: Sequence[str]) -> frozenset[Kind]:
