@@ -12,6 +12,7 @@ from pathlib import Path
 
 from symbols.shadow.addresses import MEMORY_LIMIT
 from wdbg.debugger.model import ModuleInfo
+from wdbg.debugger.rewind import bring_to
 from wdbg.debugger.session import Session
 from wdbg.errors import BadInput, WdbgError
 from wdbg.gdbstub.attach import gdb_line, lldb_line
@@ -21,6 +22,7 @@ from wdbg.gdbstub.lldb.dialect import lldb_dialect
 from wdbg.gdbstub.server import Server
 from wdbg.gdbstub.shadowelf import open_shadow_elf
 from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.journal import Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
 from wdbg.runtime.symbolindex import open_index
@@ -99,13 +101,17 @@ def schedule_text(options: BootOptions) -> str:
 
 def make_session(machine: Machine, options: BootOptions) -> Session:
     """A session that knows the kernel's symbols, as far as there are any."""
+
+    def rebuild(old: Machine, variant: str, place: Position) -> Machine:
+        return bring_to(old, options, variant, place)
+
+    symbols = None
     try:
         index = open_index(options.kernel)
+        symbols = index if index.has_dwarf else None
     except WdbgError as error:
         print(f"wdbg: {error.message}\r", file=sys.stderr)
-        return Session(machine, None, schedule_text(options))
-    symbols = index if index.has_dwarf else None
-    return Session(machine, symbols, schedule_text(options))
+    return Session(machine, symbols, schedule_text(options), rebuild)
 
 
 def serve(

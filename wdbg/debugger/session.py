@@ -6,16 +6,19 @@ stop point that it has reached, at a tick (somebody asked for a stop), or idle.
 
 from __future__ import annotations
 
+import enum
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from wdbg.debugger import monitor
+from wdbg.debugger import monitor, rewind
 from wdbg.debugger.breakpoints import Breakpoints
 from wdbg.debugger.model import (
     Action,
     DebugError,
     Frame,
+    Hit,
     ModuleInfo,
     Place,
     Resume,
@@ -27,12 +30,15 @@ from wdbg.debugger.model import (
 from wdbg.debugger.places import build_frames, entry_of, module_info, stop_for
 from wdbg.debugger.stepping import Plan, ReturnTrap
 from wdbg.debugger.threads import Threads
-from wdbg.debugger.values import global_item, signed
-from wdbg.instrument.layout import STACK_POINTER_EXPORT
+from wdbg.debugger.values import global_item, write_global
+from wdbg.debugger.watchpoints import VALUE_LIMIT, Touch, Watchpoint, Watchpoints
+from wdbg.errors import WdbgError
+from wdbg.instrument.layout import ACCESS_WRITE, STACK_POINTER_EXPORT
 from wdbg.linux.dmesg import read_log
 from wdbg.linux.image import Corrupt, Image, Symbols, Unknown
 from wdbg.linux.tasks import TaskTable
 from wdbg.runtime.cpu import Cpu
+from wdbg.runtime.journal import GlobalWrite, Hold, LocalWrite, MemoryWrite, Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.memory import GuestFault
 from wdbg.runtime.probes import Captured, ProbedModule, Probes
@@ -55,17 +61,47 @@ _LASTING = {
 """Ends of a run that can be looked at before the guest is gone."""
 _CONTINUE = Action(Resume.CONTINUE)
 
+Rebuild = Callable[[Machine, str, Position], Machine]
+"""(machine, name of a variant, where the machine stands) -> a machine that stands there."""
+
+
+class Level(enum.IntEnum):
+    """What the variant that runs can do, each more than the one before."""
+
+    DEBUG = 0
+    """Stop points."""
+    WATCH = 1
+    """Watchpoints."""
+    EDIT = 2
+    """Locals can be written."""
+
+    @property
+    def value_name(self) -> str:
+        """The variant's name."""
+        return self.name.lower()
+
 
 class Session:
     """See `wdbg.debugger.model.Debugger` for the public methods."""
 
     def __init__(
-        self, machine: Machine, symbols: Symbols | None = None, schedule: str = ""
+        self,
+        machine: Machine,
+        symbols: Symbols | None = None,
+        schedule: str = "",
+        rebuild: Rebuild | None = None,
     ) -> None:
         """The machine must have stop points; it may be at its first instruction or anywhere.
-        `symbols` are the kernel's, `schedule` says in words who runs next."""
+        `symbols` are the kernel's, `schedule` says in words who runs next. `rebuild` brings the
+        guest to where it stands in another build variant; without it that is not possible."""
         self.machine = machine
         self.schedule = schedule
+        self._rebuild = rebuild
+        self._variant = Level.DEBUG
+        self.watchpoints = Watchpoints()
+        self._touch: tuple[Task | None, Touch] | None = None
+        self._writing = False
+        self._here: Position | None = None
         self.image = Image(self._read, symbols) if symbols is not None else None
         self.breakpoints = Breakpoints()
         self._threads = Threads(TaskTable(self.image) if self.image is not None else None)
@@ -78,6 +114,7 @@ class Session:
         self._hit: tuple[StopReason, Task, Place] | None = None
         self._place: Place | None = None
         self._queued: StopEvent | None = None
+        self._pending: tuple[Mapping[int, Action], Action] | None = None
         self._interrupted = False
         self._wakers: Sequence[int] = ()
         self._event = StopEvent(StopReason.ATTACH, 0)
@@ -89,16 +126,24 @@ class Session:
         if machine.probes is None:
             raise DebugError("the guest runs without stop points")
         old = self.machine
-        if old is not machine:
-            old.on_probe = old.on_turn = None
         self.machine = machine
         machine.on_probe = self._on_probe
+        machine.on_access = self._on_access
+        machine.memory.on_write = self._on_host_write
         self.probes.on_add = self._module_added
         machine.pause_when_idle = True
+        machine.console.wake_on(self._wakers)
         self._greeted = len(self.probes.modules)
         self._forget()
+        if old is not machine:  # stop points have other numbers in another variant
+            self.breakpoints.forget_stops(self._locate)
+            for place, trap in self._returns.items():
+                stop = stop_for(self.probes.modules[trap.module], trap.offset)
+                self._returns[place] = replace(trap, stop=stop)
         self._arm()
-        self._event = self._standing(StopReason.ATTACH)
+        self._mark()
+        if old is machine:
+            self._event = self._standing(StopReason.ATTACH)
 
     @property
     def probes(self) -> Probes:
@@ -111,6 +156,7 @@ class Session:
 
     def _forget(self) -> None:
         """The guest has moved: nothing that was read holds any more."""
+        self._here = None
         self._stacks.clear()
         self._threads.forget()
 
@@ -216,7 +262,16 @@ class Session:
 
     def set_local(self, tid: int, level: int, index: int, value: int) -> None:
         """See Debugger."""
-        raise DebugError("locals of a running guest cannot be written yet")
+        at = self.machine.stopped_at
+        if level or at is None or at[0] is not self._task(tid):
+            raise DebugError("only the innermost frame of the task that has stopped can be written")
+        if index not in at[1].locals:
+            raise DebugError(f"local {index} is not available here")
+        self._switch(Level.EDIT)
+        entry = LocalWrite(self._position(), index, value)
+        rewind.apply(self.machine, entry)
+        self.machine.journal.interventions.append(entry)
+        self._stacks.clear()
 
     def global_value(self, tid: int, module: int, index: int) -> int | None:
         """See Debugger."""
@@ -231,17 +286,10 @@ class Session:
     def set_global(self, tid: int, module: int, index: int, value: int) -> None:
         """See Debugger."""
         task = self._task(tid)
-        item = None
-        if 0 <= module < len(self.probes.modules):
-            item = global_item(task, self.probes.modules[module], index)
-        if item is None or isinstance(item, int):
-            raise DebugError(f"global {index} cannot be written")
-        try:
-            item.set_value(
-                task.fiber.store, signed(value, str(item.type(task.fiber.store).content))
-            )
-        except Exception as error:
-            raise DebugError(f"global {index} cannot be written: {error}") from None
+        here = self._position()
+        write_global(self.machine, task, module, index, value)
+        entry = GlobalWrite(here, task.pointer, module, index, value)
+        self.machine.journal.interventions.append(entry)
 
     def read_memory(self, address: int, length: int) -> bytes:
         """See Debugger."""
@@ -253,11 +301,25 @@ class Session:
 
     def write_memory(self, address: int, data: bytes) -> None:
         """See Debugger."""
+        memory = self.machine.memory
         try:
-            self.machine.memory.write(address, data)
+            memory.check(address, len(data))
         except GuestFault as fault:
             raise DebugError(str(fault)) from None
+        here = self._position()
+        self._writing = True
+        try:
+            memory.write(address, data)
+        finally:
+            self._writing = False
+        self.machine.journal.interventions.append(MemoryWrite(here, address, data))
         self._threads.forget()
+
+    def _position(self) -> Position:
+        """Where the guest stood at this stop before anybody wrote anything."""
+        if self._here is None:
+            self._here = rewind.position(self.machine)
+        return self._here
 
     def return_value(self, tid: int) -> int | None:
         """See Debugger."""
@@ -297,8 +359,15 @@ class Session:
             if item.module == place.module and here == function:
                 caller = captured[level + 1]
                 left = len(captured) - level - 1
-                self._returns[place] = ReturnTrap(task.pointer, caller.module, caller.stop, left)
-                self.probes.modules[caller.module].arm(caller.stop)
+                there = self.probes.modules[caller.module]
+                self._returns[place] = ReturnTrap(
+                    task.pointer,
+                    caller.module,
+                    caller.stop,
+                    there.stops.places[caller.stop],
+                    left,
+                )
+                there.arm(caller.stop)
                 return
 
     def remove_breakpoint(self, place: Place) -> None:
@@ -319,11 +388,45 @@ class Session:
             self.probes.modules[module].arm(stop, 0)
 
     def add_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
-        """See Debugger."""
-        raise DebugError("watchpoints are not there yet")
+        """See Debugger. The guest is brought to the same place in the variant with access checks
+        when it goes on: that can take longer than a client waits for an answer."""
+        if length <= 0:
+            raise DebugError("a watchpoint needs at least one byte")
+        try:
+            self.machine.memory.check(address, length)
+        except GuestFault as fault:
+            raise DebugError(str(fault)) from None
+        if self._variant < Level.WATCH and self._rebuild is None:
+            raise DebugError("this guest cannot be brought to a variant with access checks")
+        self.watchpoints.add(Watchpoint(kind, address, length))
+        self._mark()
 
     def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
         """See Debugger."""
+        if self.watchpoints.remove(Watchpoint(kind, address, length)):
+            if self._variant >= Level.WATCH:
+                self.probes.watch(address, length, 0)
+            self._mark()
+
+    def _mark(self) -> None:
+        """Tell the guest's code which granules of memory are watched."""
+        if self._variant >= Level.WATCH:
+            for watchpoint in self.watchpoints:
+                self.probes.watch(watchpoint.address, watchpoint.length, 1)
+
+    def _switch(self, level: Level) -> None:
+        """Go on in a variant that can do more. DebugError if that does not succeed; the guest is
+        as it was then."""
+        if level <= self._variant:
+            return
+        if self._rebuild is None:
+            raise DebugError("this guest cannot be brought to another build variant")
+        try:
+            machine = self._rebuild(self.machine, level.value_name, self._position())
+        except WdbgError as error:
+            raise DebugError(f"cannot bring the guest to another variant: {error}") from None
+        self._variant = level
+        self.adopt(machine)
 
     # ---- arming
 
@@ -339,7 +442,7 @@ class Session:
 
     def _on_turn(self, task: Task) -> None:
         """Everything is armed only while a task that steps has its turn."""
-        stepping = task.pointer in self._plans
+        stepping = task.pointer in self._plans or self._touch is not None
         if stepping and not self._stepping_armed:
             self.probes.fill(1)
             self._stepping_armed = True
@@ -360,8 +463,17 @@ class Session:
         self._queued = self._virtual(actions.get(self._event.tid, default))
         if self._queued is not None:
             return
-        self._plan(actions, default)
+        self._pending = actions, default
+
+    def _go(self) -> None:
+        """Carry a `resume` out."""
+        assert self._pending is not None
+        if len(self.watchpoints):
+            self._switch(Level.WATCH)
+        self._plan(*self._pending)
+        self._pending = None
         self._skips = self._still_to_come()
+        self._touch = None
         self._place = None
         self._hit = None
         self._forget()
@@ -423,17 +535,27 @@ class Session:
                 plan = Plan.of(action, here)
                 if plan is not None:
                     self._plans[task.pointer] = plan
-        if frozenset(stopped) != machine.held:
-            machine.hold(frozenset(stopped))
+        self._hold(frozenset(stopped))
         machine.on_turn = self._on_turn if self._plans else None
         if self._stepping_armed:
             self._arm()
+
+    def _hold(self, cpus: frozenset[int]) -> None:
+        """Keep CPUs from running: an intervention, so it goes into the journal."""
+        machine = self.machine
+        if cpus != machine.held and machine.stop is None:
+            entry = Hold(self._position(), cpus)
+            machine.hold(cpus)
+            machine.journal.interventions.append(entry)
 
     def _on_probe(self, cpu: Cpu, task: Task, module: ProbedModule, stop: int) -> bool:
         """The machine's question at an armed stop point: is it to stop there?"""
         if self._skips and self._skips.pop(task.pointer, None) == (module.number, stop):
             return False
         place = Place(module.number, module.stops.places[stop])
+        if self._touch is not None and self._touch[0] in (None, task):
+            self._hit = (StopReason.WATCHPOINT, task, place)
+            return True
         if module.number >= self._greeted:
             self._greeted = len(self.probes.modules)
             self._arm()
@@ -454,6 +576,41 @@ class Session:
             return True
         return False
 
+    def _on_access(self, task: Task, address: int, length: int, bits: int) -> None:
+        """Guest code is about to touch a watched granule."""
+        self._touched(task, address, length, bits, by_host=False)
+
+    def _on_host_write(self, address: int, length: int) -> None:
+        """The host is about to write guest memory."""
+        if not self._writing and len(self.watchpoints):
+            self._touched(None, address, length, ACCESS_WRITE, by_host=True)
+
+    def _touched(
+        self, task: Task | None, address: int, length: int, bits: int, *, by_host: bool
+    ) -> None:
+        if self._touch is not None or self.machine.replaying:
+            return
+        found = self.watchpoints.first(address, length, bits)
+        if found is None:
+            return
+        old = self.machine.memory.read(found.address, min(found.length, VALUE_LIMIT))
+        self._touch = task, Touch(found, max(address, found.address), old, by_host)
+        self.probes.fill(1)
+        self._stepping_armed = True
+        self.machine.on_turn = self._on_turn
+
+    def _touch_hit(self) -> Hit | None:
+        """The watchpoint's hit that this stop is for."""
+        if self._touch is None:
+            return None
+        touch = self._touch[1]
+        watchpoint = touch.watchpoint
+        new = self.machine.memory.read(watchpoint.address, len(touch.old))
+        return Hit(
+            watchpoint.kind, watchpoint.address, watchpoint.length, touch.accessed, touch.old,
+            new, touch.by_host,
+        )  # fmt: skip
+
     def _back(self, task: Task, trap: ReturnTrap) -> bool:
         """The call that a trap waits for has returned (not a deeper one of the same function)."""
         machine = self.machine
@@ -470,8 +627,18 @@ class Session:
             return self._stopped(event)
         if self._event.reason in _LASTING.values() and machine.stop is not None:
             return self._stopped(self._exited(machine.stop))
+        if self._interrupted and self._pending is not None:  # it has not moved
+            return self._stopped(replace(self._event, reason=StopReason.INTERRUPT, hit=None))
         if self._interrupted:
             return self._stopped(self._standing(StopReason.INTERRUPT))
+        if self._pending is not None:
+            try:
+                self._go()
+            except DebugError as error:
+                self._pending = None
+                event = self._standing(StopReason.INTERRUPT)
+                return self._stopped(replace(event, message=str(error)))
+            machine = self.machine
         deadline = time.monotonic() + SLICE_SECONDS
         while True:
             before = machine.moment()
@@ -483,7 +650,8 @@ class Session:
                 self._hit = None
                 self._forget()
                 tid = self._threads.tid(machine, task)
-                event = StopEvent(reason, tid, place, tick=machine.ticks)
+                hit = self._touch_hit() if reason is StopReason.WATCHPOINT else None
+                event = StopEvent(reason, tid, place, hit, tick=machine.ticks)
                 return self._stopped(event)
             if machine.moment() == before:  # it waits for a CPU that is held
                 select.select(self._wakers, [], [], WAIT_SECONDS)
@@ -509,9 +677,10 @@ class Session:
         machine.on_turn = None
         if self._stepping_armed:
             self._arm()
-        if machine.held:
-            machine.hold(frozenset())
         self._forget()
+        self._hold(frozenset())
+        self._touch = None
+        self._pending = None
         self._event = event
         self._place = event.place
         self._interrupted = False
@@ -573,14 +742,16 @@ class Session:
         """See Debugger."""
         self.breakpoints.clear()
         self._returns.clear()
+        for watchpoint in self.watchpoints:
+            self.remove_watchpoint(watchpoint.kind, watchpoint.address, watchpoint.length)
+        self.watchpoints.clear()
         self._arm()
         self.resume({}, _CONTINUE)
 
     def kill(self) -> None:
         """See Debugger."""
         self.machine.request_stop(Stop(StopKind.INTERRUPTED, "killed by a debugger"))
-        self.machine.hold(frozenset())
-        self._queued = None
+        self._queued = self._pending = None
         self._interrupted = False
         self._event = StopEvent(StopReason.INTERRUPT, self._event.tid)
 

@@ -38,6 +38,7 @@ class ReturnTrap:
     """Address of its task_struct."""
     module: int
     stop: int
-    """The caller's stop point after the call."""
+    offset: int
+    """The caller's stop point after the call, and its place."""
     frames: int
     """Frames of the task once it is back there."""

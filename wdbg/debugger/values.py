@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from wdbg.debugger.model import DebugError
 from wdbg.instrument.layout import STACK_POINTER_EXPORT
+from wdbg.runtime.machine import Machine
 from wdbg.runtime.probes import ProbedModule
 from wdbg.runtime.task import Task
 
@@ -45,3 +47,18 @@ def signed(value: int, kind: str) -> int:
     bits = 64 if "64" in kind else 32
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >= 1 << (bits - 1) else value
+
+
+def write_global(machine: Machine, task: Task, module: int, index: int, value: int) -> None:
+    """Set a mutable global. DebugError if that cannot be done."""
+    probes = machine.probes
+    item = None
+    if probes is not None and 0 <= module < len(probes.modules):
+        item = global_item(task, probes.modules[module], index)
+    if item is None or isinstance(item, int):
+        raise DebugError(f"global {index} cannot be written")
+    try:
+        kind = str(item.type(task.fiber.store).content)
+        item.set_value(task.fiber.store, signed(value, kind))
+    except Exception as error:
+        raise DebugError(f"global {index} cannot be written: {error}") from None

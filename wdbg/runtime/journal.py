@@ -67,8 +67,9 @@ class Position:
     place: tuple[int, int] | None = None
     """(module, original code offset) of the stop point at which the task has parked."""
     occurrence: int = 0
-    """How often that place was reached since `run(until=ticks)` would have stopped, from 1;
-    0 with a place: not counted yet, `fingerprint` tells which arrival it is."""
+    """How often that place was reached since `run(until=ticks)` would have stopped, or since the
+    intervention before it if that is later, from 1; 0 with a place: not counted yet, the
+    `fingerprint` tells which arrival it is."""
     fingerprint: str = ""
     """Digest of the run, the memory and the captured values at that very arrival."""
 

@@ -303,6 +303,18 @@ class Machine:
         if console.interactive and console.window_size() != self._window:
             self._resized = True
 
+    def follow(self, old: Machine) -> None:
+        """Take over the requests to end the run that came to a machine which this one replaces."""
+        self._request = self._request or old._request
+
+    def close(self) -> None:
+        """Free all fibers; the machine cannot be used any more."""
+        self.on_probe = self.on_turn = self.on_access = None
+        for task in (*self.tasks.values(), *self._dead):
+            task.close()
+        self.tasks.clear()
+        self._dead.clear()
+
     # ---- the loop ---------------------------------------------------------------------------
 
     def run_to(self, quanta: int, skipped: int) -> Stop | None:

@@ -33,6 +33,11 @@ class Abi(Protocol):
         """Take the machine that this object works for."""
         ...
 
+    def observe_parks(self) -> None:
+        """Become the one whose stack-reading host calls are watched: that is one registration for
+        a process, and the machine attached last has it."""
+        ...
+
     def boot(self, command_line: str, initrd: bytes | None, cpus: int) -> None:
         """Fill the memory and start CPU 0; BadInput if the guest cannot take what is given."""
         ...

@@ -115,6 +115,11 @@ class LinuxWasm:
             first.store, layout.MODULE, layout.DEBUG_MEMORY, machine.mailbox.memory
         )
         self._first = first
+        self.observe_parks()
+
+    def observe_parks(self) -> None:
+        """See Abi."""
+        machine = self.machine
         watched = frozenset(
             layout.CALL_IMPORT + number
             for number, call in enumerate(self.kernel.code.facts.calls)
