@@ -18,7 +18,9 @@ NONE = 0xFFFFFFFF
 """No entry of .debug_info."""
 
 MAX_RECORDS = 5_000_000
-"""Most rows, names, or ranges of inlined calls of a module; a kernel has 10^5 of each."""
+"""Most rows, or names, of a module; a kernel has 10^5 of each."""
+MAX_RANGES = 1_000_000
+"""Most ranges of inlined calls; a kernel has 10^5."""
 MAX_LETTERS = 1 << 28
 """Most characters of all names together, with repetitions; a kernel has 10^7."""
 

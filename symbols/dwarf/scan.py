@@ -9,7 +9,7 @@ from symbols.dwarf.constants import BLOCK_FORMS, UNIT_REFERENCES, At, Tag
 from symbols.dwarf.expressions import OP_ADDR, OP_ADDRX, OP_WASM_LOCATION, operations
 from symbols.dwarf.lines import END_SEQUENCE, STATEMENT, Program, run, sequences
 from symbols.dwarf.records import (
-    MAX_RECORDS,
+    MAX_RANGES,
     NONE,
     Function,
     Inlined,
@@ -122,7 +122,7 @@ def scan_unit(records: Records, unit: Unit, files: Files) -> None:
                 if ranges is not None:
                     calls = records.inlined.setdefault(body, [])
                     records.ranges += len(ranges)
-                    if records.ranges > MAX_RECORDS:
+                    if records.ranges > MAX_RANGES:
                         raise SymbolsError("DWARF with an absurd number of inlined calls")
                     calls.append(
                         Inlined(

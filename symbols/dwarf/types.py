@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import islice
 
 from symbols.dwarf.abbrev import Abbreviations, Plan, Value
 from symbols.dwarf.constants import UNIT_REFERENCES, At, Form, Tag
@@ -209,7 +208,7 @@ class Type:
     @property
     def flat_members(self) -> tuple[Member, ...]:
         """Members, those of anonymous members in their places, with offsets in this type."""
-        return tuple(islice(_flatten(self.members, 0, MAX_HOPS), MAX_MEMBERS))
+        return tuple(_flatten(self.members, 0, MAX_HOPS, [MAX_MEMBERS]))
 
     @property
     def enumerators(self) -> dict[str, int]:
@@ -265,13 +264,19 @@ class Type:
         return str(kind.value)
 
 
-def _flatten(members: Sequence[Member], offset: int, hops: int) -> Iterator[Member]:
+def _flatten(
+    members: Sequence[Member], offset: int, hops: int, budget: list[int]
+) -> Iterator[Member]:
+    """`budget` holds the number of members, anonymous ones included, that there may still be."""
     if not hops:
         raise SymbolsError("a struct contains itself")
     for member in members:
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise SymbolsError(f"type with more than {MAX_MEMBERS} members")
         kind = member.type.bare.kind
         if not member.name and kind in (TypeKind.STRUCT, TypeKind.UNION):
-            yield from _flatten(member.type.members, offset + member.offset, hops - 1)
+            yield from _flatten(member.type.members, offset + member.offset, hops - 1, budget)
         else:
             yield replace(member, offset=offset + member.offset)
 
