@@ -57,6 +57,9 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
     add("--functions", action="append", metavar="GLOB",
         help="record calls (and accesses) of these functions only: a glob of names, or of source "
         "files if it has a slash (kernel/sched/*); with ! in front: but not these")  # fmt: skip
+    add("--accesses", action="append", metavar="WHERE",
+        help="record accesses (--events mem) of this memory only: a variable's name, or "
+        "START:END as addresses")  # fmt: skip
     add("--ring", metavar="SIZE",
         help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
 
@@ -72,6 +75,7 @@ class TraceRequest:
         calls: str = "default",
         functions: Sequence[str] = (),
         ring: int = 0,
+        accesses: Sequence[str] = (),
     ) -> None:
         """`ring`: bytes that are kept, 0 = all. BadInput if something makes no sense."""
         self.path = path
@@ -89,13 +93,14 @@ class TraceRequest:
         self.index = open_index(kernel)
         self.fields = TaskFields() if self.index is None else task_fields(self.index)
         self.select = self._select(functions)
+        self.ranges = tuple(self._range(text) for text in accesses)
         self.recording = self._recording(calls)
 
     @classmethod
     def of(cls, args: argparse.Namespace, kernel: Path) -> TraceRequest | None:
         """What the flags ask for; None if no trace is to be recorded."""
         if args.trace is None:
-            for flag in ("events", "calls", "functions", "ring"):
+            for flag in ("events", "calls", "functions", "ring", "accesses"):
                 if getattr(args, flag) is not None:
                     raise BadInput(f"--{flag} needs --trace FILE")
             return None
@@ -106,6 +111,7 @@ class TraceRequest:
             args.calls or "default",
             args.functions or (),
             0 if args.ring is None else _size(args.ring),
+            args.accesses or (),
         )
 
     def _check_path(self) -> None:
@@ -144,6 +150,23 @@ class TraceRequest:
             }
         )
 
+    def _range(self, text: str) -> tuple[int, int]:
+        """[start, end) of a variable, or as given."""
+        start, colon, end = text.partition(":")
+        try:
+            pair = (int(start, 0), int(end, 0)) if colon else self._variable(text)
+        except ValueError:
+            raise BadInput(f"--accesses {text}: START:END are two numbers") from None
+        if not 0 <= pair[0] < pair[1] <= 1 << 32:
+            raise BadInput(f"--accesses {text}: no range of guest memory")
+        return pair
+
+    def _variable(self, name: str) -> tuple[int, int]:
+        found = None if self.index is None else self.index.variable(name)
+        if found is None:
+            raise BadInput(f"--accesses {name}: no variable of {self.kernel} has this name")
+        return found.address, found.address + max(found.type.size, 1)
+
     def _recording(self, calls: str) -> Recording:
         points = list(mark_points())
         if "lock" in self.events:
@@ -161,6 +184,7 @@ class TraceRequest:
             current="__wasm_current",
             state=self.fields.interrupts() if "lock" in self.events else None,
             accesses=(self.select or ("*",)) if "mem" in self.events else (),
+            ranges=self.ranges,
         )
 
     # ---- a run ---------------------------------------------------------------------------------

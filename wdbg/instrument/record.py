@@ -1,9 +1,12 @@
-"""The pass that records a trace, as a variant asks for it."""
+"""The passes that record a trace, as a variant asks for them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from symbols.wasm.module import Module
 from symbols.wasm.types import Kind, ValueType
+from wdbg.instrument.accesses import AccessPass
 from wdbg.instrument.mailbox import Mailbox
 from wdbg.instrument.points import Recording
 from wdbg.instrument.port import Port
@@ -12,15 +15,15 @@ from wdbg.instrument.sources import Sources
 from wdbg.instrument.spans import Program, SpanPass
 
 
-def record_pass(
+def record_passes(
     module: Module,
     box: Mailbox,
     recording: Recording,
     port: Port,
     names: dict[int, str],
     initial: frozenset[int],
-) -> SpanPass:
-    """The pass, which comes before that of the ticks. ``initial`` are functions that run while an
+) -> Recorder:
+    """The passes. ``initial`` are functions that run while an
     instance is made; they and those that the host calls itself are left out."""
     asked = (port.user_stack_pointer, port.user_tls_base)
     skipped = initial | {i for i, name in names.items() if name in asked}
@@ -30,7 +33,17 @@ def record_pass(
     ring = ring_code(box)
     current = find_global(module, recording.current)
     sources = Sources(box, current, recording.state)
-    return SpanPass(ring, recording, program, sources)
+    spans = SpanPass(ring, recording, program, sources)
+    accesses = AccessPass(ring, recording, program) if recording.accesses else None
+    return Recorder(spans, accesses)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The passes: calls and points come before the ticks, accesses after them."""
+
+    spans: SpanPass
+    accesses: AccessPass | None
 
 
 def find_global(module: Module, name: str) -> int | None:

@@ -31,7 +31,7 @@ from wdbg.instrument.original import (
 )
 from wdbg.instrument.port import Port
 from wdbg.instrument.probes import ProbePass
-from wdbg.instrument.record import record_pass
+from wdbg.instrument.record import record_passes
 from wdbg.instrument.renumber import Renumbering, RenumberPass
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.sweep import Pass, Progress, sweep
@@ -78,7 +78,7 @@ def instrument_kernel(
         initial.add(module.start)
     recorder = None
     if variant.recording is not None:
-        recorder = record_pass(module, box, variant.recording, port, names, frozenset(initial))
+        recorder = record_passes(module, box, variant.recording, port, names, frozenset(initial))
 
     wrappers: list[bytes] = []
     moved: dict[int, int] = {}
@@ -97,7 +97,7 @@ def instrument_kernel(
         else:
             body = box.import_body(number, entry.name, kind)
             if recorder is not None:
-                prelude = recorder.import_prelude(entry.name, kind, len(kind.params))
+                prelude = recorder.spans.import_prelude(entry.name, kind, len(kind.params))
                 if prelude:
                     body, local_types = prelude + body, (I32,)
         if number:
@@ -121,7 +121,7 @@ def instrument_kernel(
 
     passes: list[Pass] = []
     if recorder is not None:
-        passes.append(recorder)
+        passes.append(recorder.spans)
     probes = None
     if variant.probes:
         probe = box.probe_function()
@@ -134,6 +134,8 @@ def instrument_kernel(
         passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected, resumed))
     if probes is not None:
         passes.append(probes)
+    if recorder is not None and recorder.accesses is not None:
+        passes.append(recorder.accesses)
     if variant.watch:
         passes.append(WatchPass(len(memories), *box.watch_functions(), frozenset(initial)))
     if module.memories[0].shared:
