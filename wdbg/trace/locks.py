@@ -1,4 +1,9 @@
-"""Lock events that belong together: how long each acquisition waited, how long each hold lasted."""
+"""Lock events that belong together: how long each acquisition waited, how long each hold lasted.
+
+An exclusive lock may be released by another task than the one that took it (the run queue's lock is
+handed over in every context switch), so its release belongs to the last acquisition by anyone. A
+shared lock's release belongs to the last acquisition by the same task.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,8 @@ class LockTimes:
     """Of acquisitions: when it was asked for; else the event's own time."""
     held_since: U64
     """Of releases: when the lock was taken; else the event's own time."""
+    holder: npt.NDArray[np.uint32]
+    """Of releases: the task that took the lock; else the event's own task."""
     known: npt.NDArray[np.bool_]
     """Of releases: the acquisition was seen."""
 
@@ -57,7 +64,7 @@ class LockMatcher:
         first[1:] = key[1:] != key[:-1]
         group = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
         asked, contended, waiting = _waits(rows, order, group, taken | released)
-        held_since, known, holding = _holds(rows, order, first, taken, released)
+        held_since, holder, known, holding = _holds(rows, taken, released)
         keep = np.flatnonzero(waiting | holding)[-MAX_OPEN:]
         self._open = rows[keep].copy()
         return LockTimes(
@@ -65,6 +72,7 @@ class LockMatcher:
             contended[before:],
             asked[before:],
             held_since[before:],
+            holder[before:],
             known[before:],
         )
 
@@ -99,13 +107,16 @@ def _waits(
 
 
 def _holds(
-    rows: Rows,
-    order: Places,
-    first: npt.NDArray[np.bool_],
-    taken: npt.NDArray[np.bool_],
-    released: npt.NDArray[np.bool_],
-) -> tuple[U64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """When what each release ends was taken, whether that is known; which events still hold."""
+    rows: Rows, taken: npt.NDArray[np.bool_], released: npt.NDArray[np.bool_]
+) -> tuple[U64, npt.NDArray[np.uint32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """When and by whom what each release ends was taken, whether that is known; which events
+    still hold."""
+    owner = np.where(rows["flags"] & LockFlag.READ, rows["task"], 0).astype(np.uint64)
+    key = owner << np.uint64(32) | rows["lock"]
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    first = np.ones(len(rows), bool)
+    first[1:] = key[1:] != key[:-1]
     step = taken[order].astype(np.int64) - released[order]
     group = np.cumsum(first) - 1
     total = np.cumsum(step)
@@ -125,8 +136,10 @@ def _holds(
     places, starts = order[inner[behind]], order[inner[behind - 1]]
     held_since = rows["time"].copy()
     held_since[places] = rows["time"][starts]
+    holder = rows["task"].copy()
+    holder[places] = rows["task"][starts]
     known = np.zeros(len(rows), bool)
     known[places] = True
     holding = taken.copy()
     holding[starts] = False
-    return held_since, known, holding
+    return held_since, holder, known, holding

@@ -387,7 +387,7 @@ class Exporter:
         self._count(rows)
         times = self._locks.feed(rows)
         used = (rows["kind"] != Kind.LOCK_ACQUIRE) & (rows["kind"] != Kind.LOCK_INIT)
-        track = self._owner_tracks(rows, used)
+        track = self._owner_tracks(rows, times.holder, used)
         life = self._names.life(rows["task"], rows["tick"]) + self._life_name
         waits = rows["kind"] == Kind.LOCK_CONTENDED
         if waits.any():
@@ -411,9 +411,11 @@ class Exporter:
         if released.any():
             yield self._event(rows[released], 1, END, track[released])
 
-    def _owner_tracks(self, rows: Rows, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    def _owner_tracks(
+        self, rows: Rows, owners: npt.NDArray[np.uint32], used: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.uint64]:
         """Uuid of the track of each event's lock and task; those in use are declared."""
-        key = rows["task"].astype(np.uint64) << np.uint64(_OWNER_BITS) | rows["lock"]
+        key = owners.astype(np.uint64) << np.uint64(_OWNER_BITS) | rows["lock"]
         different, first = np.unique(key[used], return_index=True)
         new = [
             place
@@ -421,13 +423,13 @@ class Exporter:
             if _LOCK + one not in self._declared
         ]
         chosen = rows[used][new]
+        uuids = key[used][new] + np.uint64(_LOCK)
         names = self._names.lock_names(chosen["lock"], chosen["lock_class"])
-        for row, name in zip(chosen, names, strict=True):
+        for row, name, uuid in zip(chosen, names, uuids.tolist(), strict=True):
             label = name if name.startswith("0x") else f"{name} {int(row['lock']):#x}"
-            uuid = _LOCK + (int(row["task"]) << _OWNER_BITS | int(row["lock"]))
             self._track(uuid, label, _LOCKS_GROUP)
-        uuids: npt.NDArray[np.uint64] = key + np.uint64(_LOCK)
-        return uuids
+        found: npt.NDArray[np.uint64] = key + np.uint64(_LOCK)
+        return found
 
     # ---- wake-ups
 

@@ -1,0 +1,1 @@
+"""What traces tell: pure functions over their events."""
