@@ -102,6 +102,7 @@ class Session:
         self._touch: tuple[Task | None, Touch] | None = None
         self._writing = False
         self._here: Position | None = None
+        self._edits: dict[int, int] = {}
         self.image = Image(self._read, symbols) if symbols is not None else None
         self.breakpoints = Breakpoints()
         self._threads = Threads(TaskTable(self.image) if self.image is not None else None)
@@ -249,6 +250,10 @@ class Session:
         captured = self._captured(self._task(tid))
         if not 0 <= level < len(captured):
             return None
+        at = self.machine.stopped_at
+        edited = at is not None and self._threads.task(self.machine, tid) is at[0]
+        if edited and index in self._edits and not (level or operand):
+            return self._edits[index]
         frame = captured[level]
         return (frame.operands if operand else frame.locals).get(index)
 
@@ -267,11 +272,25 @@ class Session:
             raise DebugError("only the innermost frame of the task that has stopped can be written")
         if index not in at[1].locals:
             raise DebugError(f"local {index} is not available here")
+        if self._variant < Level.EDIT and self._rebuild is None:
+            raise DebugError("this guest cannot be brought to a variant with writable locals")
+        self._position()
+        self._edits[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+
+    def _edit(self) -> None:
+        """Write the locals, now that the guest goes on: the variant that takes them may have to be
+        made first, and no client waits that long for an answer."""
+        if not self._edits:
+            return
         self._switch(Level.EDIT)
-        entry = LocalWrite(self._position(), index, value)
-        rewind.apply(self.machine, entry)
-        self.machine.journal.interventions.append(entry)
-        self._stacks.clear()
+        for index, value in self._edits.items():
+            entry = LocalWrite(self._position(), index, value)
+            try:
+                rewind.apply(self.machine, entry)
+            except WdbgError as error:
+                raise DebugError(str(error)) from None
+            self.machine.journal.interventions.append(entry)
+        self._edits.clear()
 
     def global_value(self, tid: int, module: int, index: int) -> int | None:
         """See Debugger."""
@@ -468,6 +487,7 @@ class Session:
     def _go(self) -> None:
         """Carry a `resume` out."""
         assert self._pending is not None
+        self._edit()
         if len(self.watchpoints):
             self._switch(Level.WATCH)
         self._plan(*self._pending)
@@ -624,11 +644,11 @@ class Session:
         machine = self.machine
         if self._queued is not None:
             event, self._queued = self._queued, None
-            return self._stopped(event)
+            return self._reported(event)
         if self._event.reason in _LASTING.values() and machine.stop is not None:
             return self._stopped(self._exited(machine.stop))
         if self._interrupted and self._pending is not None:  # it has not moved
-            return self._stopped(replace(self._event, reason=StopReason.INTERRUPT, hit=None))
+            return self._reported(replace(self._event, reason=StopReason.INTERRUPT, hit=None))
         if self._interrupted:
             return self._stopped(self._standing(StopReason.INTERRUPT))
         if self._pending is not None:
@@ -680,6 +700,11 @@ class Session:
         self._forget()
         self._hold(frozenset())
         self._touch = None
+        self._edits.clear()
+        return self._reported(event)
+
+    def _reported(self, event: StopEvent) -> StopEvent:
+        """A stop that front ends are told of, perhaps without the guest having moved."""
         self._pending = None
         self._event = event
         self._place = event.place
