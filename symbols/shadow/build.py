@@ -54,11 +54,11 @@ _UNCHANGED = (".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offs
 _STRINGS = frozenset({".debug_str", ".debug_line_str"})
 
 
-def shadow_elf(module: Module, number: int = 0) -> bytes:
+def shadow_elf(module: Module, number: int = 0, *, dwarf: bool = True) -> bytes:
     """The ELF for GDB of module `number` (0: the kernel, programs from 1).
 
     Raises SymbolsError if the module or its DWARF is malformed, or has no room in GDB's address
-    space. A module without DWARF has symbols only.
+    space. A module without DWARF has symbols only, as has one whose DWARF is not asked for.
     """
     base = code_base(number)
     section = module.section(SectionId.CODE)
@@ -82,7 +82,7 @@ def shadow_elf(module: Module, number: int = 0) -> bytes:
         symbols.append(Symbol(HOST_NAME, HOST_BASE, HOST_SIZE, SymbolType.FUNCTION, _HOST))
         symbols += table_symbols(module, _DATA, limit)
     contents = {name: module.contents(s) for name, s in module.dwarf.items()}
-    if contents.get(".debug_info"):
+    if dwarf and contents.get(".debug_info"):
         info, rewritten = _dwarf(module, contents, number, base, size)
         if not number:
             symbols += data_symbols(info, _DATA, limit)

@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from symbols.dwarf.index import cache_directory
+from symbols.errors import SymbolsError
 from symbols.shadow.build import shadow_elf
 from symbols.wasm.module import Module
 
@@ -19,13 +21,21 @@ KEEP = 24
 _PREFIX = "elf-"
 
 
-def cached_elf(path: Path, number: int = 0, cache: Path | None = None) -> Path:
+_DAMAGE = "damage"
+
+
+def cached_elf(
+    path: Path,
+    number: int = 0,
+    cache: Path | None = None,
+    damaged: Callable[[str], None] = lambda _: None,
+) -> Path:
     """The ELF of the module in file `path`, which the guest loaded as number `number` (0: the
     kernel, programs from 1), in a directory of its own; `cache` is the directory of all. It has the
     module's name without the suffix: scripts of the kernel look for "vmlinux".
 
-    SymbolsError if the file is no module, or has malformed DWARF; OSError if it cannot be read or
-    the cache cannot be written.
+    If the DWARF is malformed, `damaged` is told how, and the file has names only. SymbolsError if
+    the file is no module; OSError if it cannot be read or the cache cannot be written.
     """
     data = path.read_bytes()
     root = cache or cache_directory()
@@ -35,9 +45,17 @@ def cached_elf(path: Path, number: int = 0, cache: Path | None = None) -> Path:
     if elf.is_file():
         with contextlib.suppress(OSError):
             os.utime(place)
+        with contextlib.suppress(FileNotFoundError):
+            damaged((place / _DAMAGE).read_text())
         return elf
-    contents = shadow_elf(Module(data), number)
+    module = Module(data)
     place.mkdir(parents=True, exist_ok=True)
+    try:
+        contents = shadow_elf(module, number)
+    except SymbolsError as error:
+        contents = shadow_elf(module, number, dwarf=False)
+        damaged(str(error))
+        write_whole(place / _DAMAGE, str(error).encode())
     write_whole(elf, contents)
     _tidy(root)
     return elf

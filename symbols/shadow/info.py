@@ -137,7 +137,7 @@ class Info:
         end = offset + 4 + length
         if end > len(info):
             raise SymbolsError("a unit reaches beyond .debug_info", offset)
-        if not 2 <= version <= 5:
+        if not 4 <= version <= 5:  # before, expressions are in blocks like any other bytes
             raise SymbolsError(f"unsupported DWARF version {version}", offset)
         if version >= 5:
             kind, size, table = struct.unpack_from("<BBI", info, offset + 6)

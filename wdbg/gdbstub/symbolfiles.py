@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +34,11 @@ class GdbFiles:
 def gdb_files(kernel: Path) -> GdbFiles:
     """The ELF and the commands for a kernel, made if the cache lacks them.
 
-    BadInput if the file is no module, has malformed DWARF, or the cache cannot be written.
+    Malformed DWARF is told on standard error, and left out. BadInput if the file is no module, or
+    the cache cannot be written.
     """
     try:
-        elf = cached_elf(kernel)
+        elf = cached_elf(kernel, damaged=_warning(kernel))
         return GdbFiles(elf, write_script(kernel, elf))
     except SymbolsError as error:
         raise BadInput(f"{kernel}: {error}") from None
@@ -48,7 +51,7 @@ def program_elf(program: Path, number: int) -> Path:
     """The ELF of a user program which the guest loaded as module `number`; raises like
     `gdb_files`."""
     try:
-        return cached_elf(program, number)
+        return cached_elf(program, number, damaged=_warning(program))
     except SymbolsError as error:
         raise BadInput(f"{program}: {error}") from None
     except OSError as error:
@@ -56,7 +59,8 @@ def program_elf(program: Path, number: int) -> Path:
 
 
 def write_elf(kernel: Path, out: Path) -> GdbFiles:
-    """Write the ELF of a kernel to `out`, and the commands beside it; raises like `gdb_files`."""
+    """Write the ELF of a kernel to `out`, and the commands beside it. BadInput also for malformed
+    DWARF."""
     try:
         write_whole(out, shadow_elf(Module(kernel.read_bytes())))
         return GdbFiles(out, write_script(kernel, out))
@@ -64,6 +68,13 @@ def write_elf(kernel: Path, out: Path) -> GdbFiles:
         raise BadInput(f"{kernel}: {error}") from None
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error}") from None
+
+
+def _warning(module: Path) -> Callable[[str], None]:
+    def warn(problem: str) -> None:
+        print(f"wdbg: {module.name}: GDB gets names only: {problem}", file=sys.stderr)
+
+    return warn
 
 
 def write_script(kernel: Path, elf: Path) -> Path:
