@@ -125,6 +125,19 @@ def rewrite_cost(rounds: int) -> Iterator[Row]:
     yield at_most("rewrite ÷ compile", "×", ratios(samples["rewrite"], samples["compile"]), 1.0)
 
 
+def symbol_index(rounds: int) -> Iterator[Row]:
+    """The kernel's DWARF: read for the rewriter, indexed from nothing, opened again."""
+    kernel = str(default_guest().kernel)
+
+    def step(name: str) -> Callable[[], float]:
+        return lambda: float(cost_of([sys.executable, "-m", "bench.symbols", name, kernel])[1])
+
+    samples = interleaved({name: step(name) for name in ("stops", "cold", "warm")}, rounds)
+    yield Row("stop points of the kernel", "s", spread(samples["stops"]))
+    yield at_most("index of the kernel's DWARF, cold", "s", spread(samples["cold"]), 30)
+    yield at_most("index, warm, with a first query", "s", spread(samples["warm"]), 0.3)
+
+
 def switch_cost(rounds: int) -> Iterator[Row]:
     """A context switch: the runtime's work alone, and with the guest's system calls around it."""
     samples = interleaved(
@@ -223,6 +236,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "ticks": tick_cost,
     "debug": debug_cost,
     "rewrite": rewrite_cost,
+    "symbols": symbol_index,
     "switch": switch_cost,
     "tasks": task_memory,
     "rate": tick_rate,
