@@ -28,11 +28,34 @@ from symbols.wasm.types import FuncType, ValueType
 from tests.instrument.generator import COUNT, FUEL, IRQ, PAGES, STACK, Generated, generate
 from tests.instrument.harness import Box, Outcome, Value, engine, outcome
 from wdbg.instrument import layout
+from wdbg.instrument.points import ARG, HIGH1, HIGH2, LOW1, Point, Record, Recording
 from wdbg.instrument.port import Port
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.rewrite import instrument_kernel, instrument_program
 from wdbg.instrument.variant import EDIT, PLAIN, TICK, Variant
 
+RECORD = Variant(
+    "record",
+    ticks=True,
+    recording=Recording(
+        calls="all",
+        points=tuple(
+            Point(
+                name,
+                entry=(Record(8, 1, ((HIGH1, "param0"), (LOW1, "site"))),),
+                exit=(Record(10, 0, ((HIGH1, "param0"), (ARG, "success")), "result != 0"),),
+                before=(Record(41, 0, ((HIGH1, "operand0"), (LOW1, "target"))),),
+                after=(Record(42, 0, ((HIGH1, "result"), (HIGH2, "param1"))),),
+                signature=f"{taken} -> {given}".strip(),
+            )
+            for name in ("", *(f"f{i}" for i in range(30)))
+            for taken, given in (("i32", "i32"),)
+        ),
+        accesses=("*",),
+        ranges=((0, 1 << 16), (1 << 31, 1 << 32)),
+    ),
+)
+"""Records all that can be recorded: where functions have no names, points are those of ""."""
 PORT = Port("random", irq_entry=IRQ, stack_pointer=STACK)
 HOST = Port("host of a program")
 TINY = """(module (import "env" "memory" (memory 1 65536 shared)) (import "env" "unused" (func))
@@ -336,6 +359,10 @@ def check(seed: int) -> Report:
     edited, edited_ticks = run_kernel(generated, seed, EDIT)
     assert edited == expected, f"seed {seed}: kernel with stop points and watch checks"
     assert edited.where() == expected.where(), f"seed {seed}: backtraces with stop points"
+    traced, traced_ticks = run_kernel(generated, seed, RECORD)
+    assert traced == expected, f"seed {seed}: kernel that records"
+    assert traced.where() == expected.where(), f"seed {seed}: backtraces of one that records"
+    assert traced_ticks == kernel_ticks, f"seed {seed}: ticks of one that records"
     other, other_ticks = run_program(generated, seed, EDIT)
     assert other == expected, f"seed {seed}: program with stop points and watch checks"
     assert (edited_ticks, other_ticks) == (kernel_ticks, program_ticks), f"seed {seed}: ticks"

@@ -96,6 +96,9 @@ class Box:
         self._debug, self.debug = self._shared(debug, layout.MODULE, layout.DEBUG_MEMORY)
         self.words = (ctypes.c_uint32 * 64).from_address(self.debug)
         self.longs = (ctypes.c_uint64 * 32).from_address(self.debug)
+        self.head = ctypes.c_uint32.from_address(self.debug + layout.RING_HEAD)
+        self.rings = 0
+        """How often a ring of trace records was full."""
         self.parks: list[Park] = []
         self.calls: tuple[HostCall, ...] = ()
         self.functions: dict[str, HostFunction] = {}
@@ -133,6 +136,10 @@ class Box:
         args = list(self.longs[first : first + layout.ARG_SLOTS])
         if call == layout.CALL_PROBE:
             self.longs[layout.RESULT >> 3] = self.on_probe(args[0])
+            return
+        if call == layout.CALL_RING:
+            self.rings += 1
+            self.head.value = 0
             return
         if call == layout.CALL_WATCH:
             self.on_access(args[0], args[1], args[2])

@@ -40,7 +40,7 @@ class Record:
     fields: tuple[tuple[int, str], ...] = ()
     when: str = ""
     """"" always; else comparisons of sources and numbers, all of which must hold: "A == B",
-    "A != B", "A <u B" (unsigned) or "A & B" (common bits), joined by commas."""
+    "A != B", "A <u B" (unsigned), "A & B" (common bits) or "A !& B" (none), joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)

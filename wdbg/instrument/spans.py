@@ -10,8 +10,9 @@ record of its call site.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbols.wasm.leb import decode_u32, encode_signed
 from symbols.wasm.types import FuncType, ValueType
@@ -73,8 +74,9 @@ class SpanPass:
         if calls:
             self._insert(edits, body.code, [self._span(body, scratch, CALL_ENTER)])
         if point is not None:
-            self._points_inside(body, edits, point, scratch)
             entry = [self._record(r, scope, scratch) for r in point.entry]
+            scope = replace(scope, saved=self._save_parameters(body, edits, point, kind))
+            self._points_inside(body, edits, point, scope, scratch)
             self._insert(edits, body.code, entry)
             if _uses(point.entry, "site"):
                 clear = i32_const(0) * 2 + access("i32.store", self._ring.memory, layout.CALL_SITE)
@@ -102,6 +104,20 @@ class SpanPass:
     def _span(self, body: Body, scratch: int, kind: int) -> Code:
         return self._ring.append(kind | body.function << ARG_SHIFT, scratch)
 
+    @staticmethod
+    def _save_parameters(
+        body: Body, edits: list[Edit], point: Point, kind: FuncType
+    ) -> tuple[tuple[int, int], ...]:
+        """Copies of the parameters that records after the entry refer to."""
+        later = (*point.exit, *(r for _, r in point.calls), *point.before, *point.after)
+        text = " ".join(f"{r.when} {' '.join(s for _, s in r.fields)}" for r in later)
+        used = sorted({int(n) for n in re.findall(r"param(\d+)", text)})
+        saved = [(n, body.add_local(kind.params[n])) for n in used if n < len(kind.params)]
+        code = b"".join(op("local.get", n) + op("local.set", local) for n, local in saved)
+        if code:
+            edits.append((body.code, body.code, code, -1))
+        return tuple(saved)
+
     def _wrap(
         self,
         body: Body,
@@ -116,7 +132,7 @@ class SpanPass:
         keep = b""
         if len(kind.results) == 1 and records:
             result = body.add_local(kind.results[0])
-            scope = Scope(kind, result)
+            scope = replace(scope, result=result)
             keep = op("local.tee", result)
         codes = [self._record(r, scope, scratch) for r in records]
         if calls:
@@ -141,7 +157,9 @@ class SpanPass:
             return bytes((kind.results[0],))
         return encode_signed(self._ring.type(kind.results))
 
-    def _points_inside(self, body: Body, edits: list[Edit], point: Point, scratch: int) -> None:
+    def _points_inside(
+        self, body: Body, edits: list[Edit], point: Point, scope: Scope, scratch: int
+    ) -> None:
         """Calls of named functions, and indirect calls."""
         data, program = body.data, self._program
         flags: dict[str, int] = {}
@@ -153,16 +171,22 @@ class SpanPass:
                         flag = flags.get(callee)
                         if flag is None:
                             flag = flags[callee] = body.add_local(I32)
-                        kind = program.types[program.signatures[body.function]]
-                        code, branch = self._record(record, Scope(kind), scratch)
+                        code, branch = self._record(record, scope, scratch)
                         first = op("local.get", flag) + op("i32.eqz") + b"\x04\x40"
                         done = i32_const(1) + op("local.set", flag) + END
                         edits.append((start, start, first + code + done, len(first) + branch))
             elif token is Token.INDIRECT and (point.before or point.after):
-                self._indirect(body, edits, point, scratch, start, end)
+                self._indirect(body, edits, point, scope, scratch, start, end)
 
     def _indirect(
-        self, body: Body, edits: list[Edit], point: Point, scratch: int, start: int, end: int
+        self,
+        body: Body,
+        edits: list[Edit],
+        point: Point,
+        scope: Scope,
+        scratch: int,
+        start: int,
+        end: int,
     ) -> None:
         if body.data[start] != 0x11:  # call_indirect
             return
@@ -175,14 +199,13 @@ class SpanPass:
         take += b"".join(op("local.set", local) for local in reversed(operands))
         give = b"".join(op("local.get", local) for local in (*operands, target))
         edits.append((start, start, take + give, -1))
-        mine = self._program.types[self._program.signatures[body.function]]
-        scope = Scope(mine, target=target, operands=tuple(operands), called=kind)
+        scope = replace(scope, target=target, operands=tuple(operands), called=kind)
         self._insert(edits, start, [self._record(r, scope, scratch) for r in point.before])
         if not point.after:
             return
         if kind.results:
             result = body.add_local(kind.results[0])
-            scope = Scope(mine, result, target, tuple(operands), kind)
+            scope = replace(scope, result=result)
             edits.append((end, end, op("local.tee", result), -1))
         self._insert(edits, end, [self._record(r, scope, scratch) for r in point.after])
 

@@ -33,6 +33,8 @@ class TaskFields:
     comm: int = -1
     state: int = -1
     on_rq: int = -1
+    delayed: int = -1
+    """A byte: the task sleeps, but its dequeuing has been put off (since Linux 6.12)."""
     prio: int = -1
     cpu: int = -1
     preempt_count: int = -1
@@ -105,8 +107,8 @@ def sched_points(task: TaskFields) -> tuple[Point, ...]:
 
 
 def _switch_points(task: TaskFields) -> tuple[Point, ...]:
-    """The host calls that switch tasks: (previous, next ...). A task that is still on a run queue
-    has been preempted, whatever state it had set: it is recorded as running."""
+    """The host calls that switch tasks: (previous, next ...). A task that is still queued to run
+    has been preempted or has yielded, whatever state it had set: it is recorded as running."""
     who = ((HIGH1, "param0"), (HIGH2, "param1"))
     priorities = _fields(
         (LOW1, task.source("param0", "prio")), (LOW2, task.source("param1", "prio"))
@@ -114,8 +116,12 @@ def _switch_points(task: TaskFields) -> tuple[Point, ...]:
     queued, state = task.source("param0", "on_rq"), task.source("param0", "state")
     records: tuple[Record, ...] = (Record(Kind.SCHED_SWITCH, 0, who + priorities),)
     if queued and state:
-        slept = Record(Kind.SCHED_SWITCH, 0, (*who, *priorities, (ARG, state)), f"{queued} == 0")
-        records = (slept, replace(records[0], when=f"{queued} != 0"))
+        delayed = task.source("param0", "delayed")
+        slept = replace(records[0], fields=(*records[0].fields, (ARG, state)))
+        runs = f"{queued} != 0" + (f",{delayed} !& 255" if delayed else "")
+        records = (replace(slept, when=f"{queued} == 0"), replace(records[0], when=runs))
+        if delayed:
+            records += (replace(slept, when=f"{queued} != 0,{delayed} & 255"),)
     return tuple(
         Point(name, entry=records) for name in ("wasm_serialize_tasks", "wasm_create_and_run_task")
     )

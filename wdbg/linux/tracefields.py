@@ -14,6 +14,7 @@ _MEMBERS = {
     "comm": ("comm",),
     "state": ("__state", "state"),
     "on_rq": ("on_rq",),
+    "delayed": ("se.sched_delayed",),
     "prio": ("prio",),
     "cpu": ("thread_info.cpu", "cpu"),
     "preempt_count": ("thread_info.preempt_count",),
