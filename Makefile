@@ -33,6 +33,7 @@ nightly:
 	@$(PYTHON3) -m tests.instrument.equivalence --modules 10000
 	@$(PYTHON3) -m tests.symbols.fuzz_container --mutations 100000 "$$($(PYTHON3) -c \
 		'from wdbg.runtime.guest import default_guest; print(default_guest().kernel)')"
+	@PYTHONPATH=.:tools $(PYTHON3) -m tests.symbols.dwarf.fuzz_dwarf --mutations 50000
 	@WDBG_DETERMINISM_RUNS=100 $(PYTHON3) -m pytest tests/guest/test_determinism.py
 
 clean:

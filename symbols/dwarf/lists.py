@@ -7,6 +7,7 @@ clipped to nothing when they lie outside of the code, which is where tombstones 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 
 from symbols.dwarf.sections import Sections, integer, unsigned
 from symbols.dwarf.units import Unit, indexed_address
@@ -16,6 +17,7 @@ Range = tuple[int, int]
 Ranges = tuple[Range, ...]
 """Half-open address ranges in the order of the list."""
 
+_PAIRS = {4: Struct("<II"), 8: Struct("<QQ")}
 MAX_LIST = 1_000_000
 """Most entries of one list."""
 
@@ -80,10 +82,11 @@ class Lists:
     ) -> Iterator[tuple[int, int, bytes]]:
         size = unit.encoding.address_size
         select = (1 << (8 * size)) - 1
+        pair = _PAIRS[size].unpack_from
         base = unit.base
         expression = b""
         while True:
-            start, end = integer(data, pos, size), integer(data, pos + size, size)
+            start, end = pair(data, pos)
             first = pos
             pos += 2 * size
             if start == select:
