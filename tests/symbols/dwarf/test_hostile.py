@@ -215,7 +215,7 @@ def test_a_list_that_does_not_end():
     entries = b"\x01" + FUNCTION_ENTRY + b"\x03" + bytes(4) + b"\0\0"
     loc = struct.pack("<IIH", 3, 5, 60000)
     assert "truncated" in notes(module({"info": unit(entries), "abbrev": CODE, "loc": loc}))
-    assert "beyond" in notes(module({"info": unit(entries), "abbrev": CODE}))
+    assert "truncated or malformed" in notes(module({"info": unit(entries), "abbrev": CODE}))
 
 
 LINED = abbreviations(declare(CU, False, (LINES, SEC_OFFSET)))
