@@ -126,10 +126,14 @@ def test_whole_chunks_are_read_after_the_writer_was_killed(tmp_path: Path) -> No
 
 def test_a_writer_that_cannot_write_is_told(tmp_path: Path) -> None:
     feed = Feed(tmp_path / "no" / "such" / "folder", HEADER)
-    deadline = time.monotonic() + DEADLINE
-    with pytest.raises(WdbgError):
+
+    def fill() -> None:
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             feed.raw(b"\0" * 65536)
+
+    with pytest.raises(WdbgError):
+        fill()
     feed.close({})  # has been told already
 
 

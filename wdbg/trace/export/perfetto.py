@@ -81,6 +81,8 @@ class Exporter:
         self._life_name = len(names.function_names)
         self._kind_name = self._life_name + len(names.lives)
         self._syscall_name = self._kind_name + 256
+        # A thread has one name in Perfetto: its last one.
+        self._latest = {life.number: life for life in names.lives}
         self._comm_blobs = {field: _comm_blobs(names, field) for field in (1, 5)}
 
     def run(self) -> Counts:
@@ -119,8 +121,7 @@ class Exporter:
 
     def _processes(self) -> Iterator[bytes]:
         """ProcessTree: processes, then threads."""
-        latest = {life.number: life for life in self._names.lives if life.pid > 0}
-        lives = list(latest.values())
+        lives = [life for life in self._latest.values() if life.pid > 0]
         leaders = {life.pid for life in lives}
         for tgid in sorted({life.tgid for life in lives}):
             name = next((x.comm for x in reversed(lives) if x.pid == tgid), "?")
@@ -138,12 +139,10 @@ class Exporter:
             body = number(1, uuid) + (text(2, name) if name else b"") + more
             self._packet(text(60, body + (number(5, parent) if parent else b"")))
 
-    def _thread_tracks(self, rows: Rows, tasks: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    def _thread_tracks(self, tasks: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
         """Uuids of tasks' tracks, which are declared if need be."""
-        different, first = np.unique(tasks, return_index=True)
-        lives = self._names.life(different, rows["tick"][first])
-        for task, life in zip(different.tolist(), lives.tolist(), strict=True):
-            found = self._names.lives[life]
+        for task in np.unique(tasks).tolist():
+            found = self._latest.get(task, self._names.lives[0])
             if found.pid > 0:
                 thread = number(1, found.tgid) + number(2, found.pid) + text(5, found.comm)
                 self._track(_THREAD + task, "", more=text(4, thread))
@@ -312,7 +311,7 @@ class Exporter:
 
     def _calls(self, rows: Rows) -> Iterator[Records]:
         self._count(rows)
-        track = self._thread_tracks(rows, rows["task"])
+        track = self._thread_tracks(rows["task"])
         entry = rows["kind"] == Kind.CALL_ENTER
         enters = rows[entry]
         if len(enters):
@@ -323,7 +322,7 @@ class Exporter:
 
     def _syscalls(self, rows: Rows) -> Iterator[Records]:
         self._count(rows)
-        track = self._thread_tracks(rows, rows["task"])
+        track = self._thread_tracks(rows["task"])
         if rows["kind"][0] == Kind.SYSCALL_ENTER:
             name = np.minimum(rows["number"], 511) + np.uint32(self._syscall_name)
             yield self._event(rows, 0, BEGIN, track, name, "syscall")
@@ -332,7 +331,7 @@ class Exporter:
 
     def _work(self, rows: Rows) -> Iterator[Records]:
         self._count(rows)
-        track = self._thread_tracks(rows, rows["task"])
+        track = self._thread_tracks(rows["task"])
         entry = np.isin(rows["kind"], (Kind.TIMER_ENTER, Kind.HRTIMER_ENTER, Kind.WORK_ENTER))
         enters = rows[entry]
         if len(enters):
@@ -362,7 +361,7 @@ class Exporter:
     def _instants(self, rows: Rows) -> Iterator[Records]:
         """Everything without a form of its own: a mark on the task's track."""
         self._count(rows)
-        track = self._thread_tracks(rows, rows["task"])
+        track = self._thread_tracks(rows["task"])
         name = rows["kind"].astype(np.int64) + self._kind_name
         if rows["kind"][0] in KINDS_OF[Table.MEM]:
             name += np.where(rows["flags"] & MemFlag.WRITE, 128, 0)
@@ -371,7 +370,7 @@ class Exporter:
     def _texts(self, rows: Rows) -> None:
         """Console output, panics, marks: their text is the name. One by one: they are few."""
         self._count(rows)
-        tracks = self._thread_tracks(rows, rows["task"])
+        tracks = self._thread_tracks(rows["task"])
         for row, track, words in zip(
             rows, tracks.tolist(), self._names.texts(rows["text"].tolist()), strict=True
         ):
@@ -444,7 +443,7 @@ class Exporter:
         wakes = wakes[wakes["kind"] == Kind.SCHED_WAKING]
         ids = np.array([next(self._flows) for _ in range(len(wakes))], np.uint64)
         if len(wakes):
-            track = self._thread_tracks(wakes, wakes["task"])
+            track = self._thread_tracks(wakes["task"])
             name = np.full(len(wakes), self._kind_name + 255)
             yield self._event(wakes, 0, INSTANT, track, name, "flow", flow=(47, ids))
         earlier = np.array(list(self._woken), np.uint32)
@@ -463,7 +462,7 @@ class Exporter:
         if len(hits):
             target = switches[order[hits + 1] - len(woken)]
             name = np.full(len(target), self._kind_name + 254)
-            track = self._thread_tracks(target, target["next"])
+            track = self._thread_tracks(target["next"])
             flow = (48, flows[order[hits]])
             yield self._event(target, 0, INSTANT, track, name, "flow", flow=flow)
 
@@ -481,14 +480,20 @@ def _hand_overs(
 
 def _comm_blobs(names: Names, field: int) -> npt.NDArray[np.uint8]:
     """For each life the fields comm and pid (numbers `field` and `field` + 1), all of one size:
-    the lengths of the varints in them make up for that of the comm."""
+    what a comm is shorter than the longest, the varints of its length (at most 5 bytes, decoders
+    want) and of the pid (10) are longer, and if that is not enough the pid comes twice."""
     rows = []
     for comm, pid in zip(names.comms.tolist(), names.pids.tolist(), strict=True):
         shown = comm or b"?"
-        spare = COMM_SIZE - len(shown)
-        first = min(10, spare)
+        missing = COMM_SIZE - 1 - len(shown)
+        twice = b""
+        if missing > 9:
+            twice = tag(field + 1, VARINT) + varint(pid, 5)
+            missing -= len(twice)
+        length = varint(len(shown), 1 + min(4, missing))
+        number_width = 5 + max(0, missing - 4)
         rows.append(
-            tag(field, 2) + varint(len(shown), first) + shown
-            + tag(field + 1, VARINT) + varint(pid, 5 + spare - first)
+            tag(field, 2) + length + shown + twice
+            + tag(field + 1, VARINT) + varint(pid, number_width)
         )  # fmt: skip
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
