@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,13 +84,56 @@ def debug_cost(rounds: int) -> Iterator[Row]:
     yield from _variant_cost(rounds, {"debug": ("debug", 1.5), "watch": ("watch", 2.0)})
 
 
-def _variant_cost(rounds: int, variants: dict[str, tuple[str, float]]) -> Iterator[Row]:
-    """Each variant over plain; a variant's value is what to call it, and its bound."""
+def trace_cost(rounds: int) -> Iterator[Row]:
+    """The same for what traces record, into a flight recorder; and how fast events come."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = str(Path(directory, "trace.wdt"))
+
+        def recording(**flags: object) -> dict[str, object]:
+            return {"trace": path, "tracing": {"ring": 64 << 20, **flags}}
+
+        options = {
+            "call": recording(events="call"),
+            "all": recording(events="call", calls="all"),
+            "lock": recording(events="lock,sched,irq"),
+        }
+        bounds = {
+            "call": ("call events and ticks", 1.5),
+            "all": ("all call events and ticks", 2.0),
+            "lock": ("lock, sched and irq events and ticks", 1.2),
+        }
+        yield from _variant_cost(rounds, bounds, options)
+        loads = {
+            "into a flight recorder": _measured_work(KERNEL_LOADS["fschurn"], **options["all"]),
+            "into a file": _measured_work(
+                KERNEL_LOADS["fschurn"], **recording(events="call", calls="all", ring=0)
+            ),
+        }
+        for name, runs in interleaved(loads, rounds).items():
+            rates = [
+                (run["end"].units - run["boot"].units)
+                / (run["end"].wall - run["boot"].wall)
+                / 1e6
+                for run in runs
+            ]
+            yield at_least(f"call events, {name}", "million/s", spread(rates), 10)
+
+
+def _variant_cost(
+    rounds: int,
+    variants: dict[str, tuple[str, float]],
+    options: dict[str, dict[str, object]] | None = None,
+) -> Iterator[Row]:
+    """Each variant over plain; a variant's value is what to call it, and its bound. `options` are
+    those of a variant's guest run, by default its name as the variant."""
+    options = options or {}
     found: dict[str, dict[str, Spread]] = {variant: {} for variant in variants}
     for name, work in WORKLOADS.items():
         samples = interleaved(
             {
-                variant: _measured_work(work, variant=variant, frozen_clock=True)
+                variant: _measured_work(
+                    work, frozen_clock=True, **options.get(variant, {"variant": variant})
+                )
                 for variant in ("plain", *variants)
             },
             rounds,
@@ -215,6 +259,9 @@ def _to_prompt(command: list[str]) -> Callable[[], Cost]:
     return lambda: time_to_text(command, PROMPT)
 
 
+    "trace": trace_cost,
+    "peer": peer_debug_mode,
+    "gdb": gdb_answers,
 def _run_command(host: str, node: str, guest: Guest, work: str) -> Callable[[], Cost]:
     if host == "wdbg":
         command = [str(WDBG), "run", "--append", "quiet", "--cpus", "1", "--exec", work]
