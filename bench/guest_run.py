@@ -35,6 +35,8 @@ class Reading:
     host_calls: int
     tasks: int
     resident: float
+    units: int = 0
+    """8-byte units that a trace has recorded: a call's entry or exit is one."""
 
 
 class MarkedConsole(StreamConsole):
@@ -67,6 +69,7 @@ class MarkedConsole(StreamConsole):
         return Reading(
             name, wall, cpu, machine.ticks, machine.switches, machine.host_calls,
             len(machine.tasks), resident(),
+            0 if machine.tracer is None else machine.tracer.recorded() // 8,
         )  # fmt: skip
 
 

@@ -49,6 +49,10 @@ class Sink(Protocol):
     def string(self, text: str) -> int:
         """The number of a text."""
 
+    def recorded(self) -> int:
+        """Bytes of ring records so far."""
+        return self._handed_over + self._head.value
+
     def trigger(self, reason: str) -> None:
         """Write what a flight recorder holds."""
 
@@ -95,8 +99,7 @@ class Tracer:
         self._names: dict[int, tuple[int, ...]] = {}
         self._idle: set[int] = set()
         self._drained = 0
-        self.bytes = 0
-        """Of ring records handed over."""
+        self._handed_over = 0
         try:
             fcntl.fcntl(sink.fileno(), _F_SETPIPE_SZ, PIPE_SIZE)
         except OSError:
@@ -145,7 +148,7 @@ class Tracer:
         self._drained = self._machine.ticks
         if size:
             self._sink.raw(self._ring[:size])
-            self.bytes += size
+            self._handed_over += size
             self._head.value = 0
             cpu, task, end, skipped = self._context
             if task is not None:  # what a flight recorder keeps may begin here
