@@ -7,9 +7,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.figures import FIGURES, Row
+from bench.figures import FIGURES
 from bench.host import describe
 from bench.processes import BenchError
+from bench.rows import Row
 from wdbg.errors import WdbgError
 from wdbg.runtime.guest import default_guest
 

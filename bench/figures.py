@@ -5,11 +5,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from bench.debugging import gdb_answers, peer_debug_mode
 from bench.guest_run import Reading
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
+from bench.rows import Row, at_least, at_most
 from bench.series import Spread, interleaved, ratios, spread
 from wdbg.runtime.guest import Guest, default_guest
 
@@ -37,27 +38,6 @@ CROWD = (
 """More than 300 guest tasks at the same time: processes that sleep, and the kernel's own."""
 
 V8_HOST = Path(__file__).with_name("v8") / "host.mjs"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table. `bound` is what the figure is held against, "" for a mere report."""
-
-    figure: str
-    unit: str
-    value: Spread
-    bound: str = ""
-    good: bool | None = None
-
-
-def at_most(figure: str, unit: str, value: Spread, bound: float) -> Row:
-    """A row whose median must not exceed `bound`."""
-    return Row(figure, unit, value, f"≤ {bound:g}", value.median <= bound)
-
-
-def at_least(figure: str, unit: str, value: Spread, bound: float) -> Row:
-    """A row whose median must reach `bound`."""
-    return Row(figure, unit, value, f"≥ {bound:g}", value.median >= bound)
 
 
 def guest_run(**options: object) -> dict[str, Reading]:
@@ -259,9 +239,6 @@ def _to_prompt(command: list[str]) -> Callable[[], Cost]:
     return lambda: time_to_text(command, PROMPT)
 
 
-    "trace": trace_cost,
-    "peer": peer_debug_mode,
-    "gdb": gdb_answers,
 def _run_command(host: str, node: str, guest: Guest, work: str) -> Callable[[], Cost]:
     if host == "wdbg":
         command = [str(WDBG), "run", "--append", "quiet", "--cpus", "1", "--exec", work]
@@ -282,6 +259,9 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "boot": boot_time,
     "ticks": tick_cost,
     "debug": debug_cost,
+    "trace": trace_cost,
+    "peer": peer_debug_mode,
+    "gdb": gdb_answers,
     "rewrite": rewrite_cost,
     "symbols": symbol_index,
     "switch": switch_cost,

@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from bench.__main__ import number, table_line
-from bench.figures import at_least, at_most
 from bench.guest_run import MARK
 from bench.processes import BenchError, cost_of, time_to_text
+from bench.rows import at_least, at_most
 from bench.series import Spread, interleaved, ratios
 
 
