@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from symbols.shadow.addresses import MEMORY_LIMIT
+from wdbg.cli.registry import Registration, Request
 from wdbg.debugger.model import ModuleInfo
 from wdbg.debugger.rewind import bring_to
 from wdbg.debugger.session import Session
@@ -29,6 +30,8 @@ from wdbg.runtime.symbolindex import open_index
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 1.0
+"""Seconds between two words on how far a guest is that runs again."""
 PATIENCE = 0.25
 """Seconds between two looks at requests to end, while the guest stands still."""
 
@@ -44,12 +47,18 @@ class DebugRequest:
     @classmethod
     def of(cls, args: argparse.Namespace) -> DebugRequest:
         """What the flags ask for. BadInput for what cannot be."""
-        gdb = Address.parse(args.gdb) if args.gdb is not None else None
-        lldb = Address.parse(args.lldb) if args.lldb is not None else None
-        wait = bool(getattr(args, "wait", False))
+        return cls.parse(args.gdb, args.lldb, wait=args.wait)
+
+    @classmethod
+    def parse(cls, gdb: str | None, lldb: str | None, *, wait: bool = False) -> DebugRequest:
+        """From the ports' texts. BadInput for what cannot be."""
         if gdb is None and lldb is None:
             raise BadInput("no debugger could attach", "give --gdb PORT or --lldb PORT")
-        return cls(gdb, lldb, wait)
+        return cls(
+            None if gdb is None else Address.parse(gdb),
+            None if lldb is None else Address.parse(lldb),
+            wait,
+        )
 
     def check(self, options: BootOptions) -> None:
         """BadInput if that guest cannot be debugged."""
@@ -115,7 +124,12 @@ def make_session(machine: Machine, options: BootOptions) -> Session:
 
 
 def serve(
-    session: Session, listeners: list[Listener], *, wait: bool, say: Callable[[str], None]
+    session: Session,
+    listeners: list[Listener],
+    *,
+    wait: bool,
+    say: Callable[[str], None],
+    registration: Registration | None,
 ) -> Stop:
     """Run the guest to its end, with debuggers in control of it whenever they want."""
     packet_log = _packet_log(os.environ.get("WDBG_PACKETS"))
@@ -125,10 +139,83 @@ def serve(
         server.turn(PATIENCE)
         if session.machine.asked_to_stop and not server.running and server.ended is None:
             server.kill()
+        request = registration.take_request() if registration is not None else None
+        if request is not None:
+            _more_ports(server, session, request)
     server.run()
     stop = session.machine.stop
     assert stop is not None
     return stop
+
+
+def _more_ports(server: Server, session: Session, request: Request) -> None:
+    """Somebody asks for ports of a guest that debuggers can attach to already."""
+    taken = {listener.name for listener in server.listeners}
+    try:
+        wanted = DebugRequest.parse(request.gdb, request.lldb)
+        if (wanted.gdb is not None and "gdb" in taken) or (
+            wanted.lldb is not None and "lldb" in taken
+        ):
+            raise BadInput(f"that guest has a port for it: {', '.join(sorted(taken))}")
+        opened = wanted.listen()
+    except WdbgError as error:
+        request.answer.send(error=error.message)
+    else:
+        kernel = session.probes.modules[0].path
+        assert kernel is not None
+        for line in attach_lines(opened, kernel):
+            request.answer.send(line=line)
+        server.listeners += opened
+        request.answer.send(done=True)
+    request.answer.close()
+
+
+def serve_request(
+    request: Request,
+    machine: Machine,
+    options: BootOptions,
+    *,
+    follow: Callable[[Session], None],
+    say: Callable[[str], None],
+    registration: Registration,
+) -> Stop | None:
+    """Bring a guest that runs without stop points to the variant that has them, and serve it to
+    its end; `follow` is told of the session that has its machine. None if that is not possible:
+    it goes on as it was."""
+    answer = request.answer
+    last = 0.0
+
+    def progress(what: str, fraction: float, elapsed: float) -> None:
+        nonlocal last
+        if elapsed - last > PROGRESS_SECONDS:
+            last = elapsed
+            answer.send(progress=f"running again: {what}, {fraction:.0%}")
+
+    listeners: list[Listener] = []
+    try:
+        wanted = DebugRequest.parse(request.gdb, request.lldb)
+        wanted.check(options)
+        if options.recording is not None:
+            raise BadInput("that guest records a trace: no debugger can attach to it yet")
+        listeners = wanted.listen()
+        lines = attach_lines(listeners, options.kernel)
+        answer.send(progress="bringing the guest to the variant with stop points")
+        place = Position(machine.moment())
+        debugged = bring_to(machine, options, "debug", place, progress)
+    except WdbgError as error:
+        for listener in listeners:
+            listener.close()
+        answer.send(error=error.message)
+        answer.close()
+        return None
+    options = replace(options, variant="debug")
+    session = make_session(debugged, options)
+    follow(session)
+    for line in lines:
+        answer.send(line=line)
+    answer.send(done=True)
+    answer.close()
+    return serve(session, listeners, wait=False, say=say, registration=registration)
 
 
 def _packet_log(path: str | None) -> Callable[[str, str, bytes], None] | None:

@@ -14,6 +14,8 @@ from wdbg.errors import WdbgError
 
 VERBS = {
     "run": "boot a kernel on the deterministic runtime",
+    "ps": "list the guests that run",
+    "attach": "let debuggers attach to a guest that runs",
     "guest": "build the example guest: Linux compiled to WebAssembly",
     "symbols": "look up addresses, names and lines; write the ELF file for GDB",
     "trace": "show a recorded trace, export it to other tools, cut it",

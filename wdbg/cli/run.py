@@ -12,15 +12,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from wdbg.cli.debugflags import add_debug_arguments, wanted
+from wdbg.cli.registry import Registration
 from wdbg.cli.tracing import TraceRequest, add_trace_arguments
-from wdbg.errors import BadInput
+from wdbg.errors import BadInput, WdbgError
 from wdbg.runtime.boot import VARIANTS, BootOptions, boot
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
 from wdbg.runtime.guest import default_guest
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import FINDINGS, Stop, StopKind
+
+if TYPE_CHECKING:
+    from wdbg.debugger.session import Session
 
 MAX_CPUS = 64
 MIN_MEMORY, MAX_MEMORY = 24, 4095
@@ -101,20 +106,41 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput("--trace cannot go with --gdb or --lldb yet")
         return _run_debugged(args, options)
     console = _console(args)
+    registration = _register(options, args.command or "")
+    say = partial(_say, console=console)
+    session: Session | None = None
+
+    def current() -> Machine:
+        return machine if session is None else session.machine
+
+    def follow(found: Session) -> None:
+        nonlocal session
+        session = found
+
     try:
         machine = boot(options, console)
         if trace is not None:
             trace.start(machine, options)
-        _handle_signals(lambda: machine, args.timeout)
+        _handle_signals(current, args.timeout, registration)
         if console.interactive:
             machine.request_resize()
-        stop = machine.run()
-        if trace is not None and stop is not None:
+        while (stop := machine.run()) is None:
+            request = registration.take_request() if registration is not None else None
+            if request is not None and registration is not None:
+                from wdbg.cli.debugging import serve_request
+
+                stop = serve_request(
+                    request, machine, options, follow=follow, say=say, registration=registration
+                )
+                if stop is not None:
+                    break
+        if trace is not None:
             trace.finish(machine, stop)
     finally:
         console.close()
-    assert stop is not None
-    return _finish(args, machine, stop)
+        if registration is not None:
+            registration.close()
+    return _finish(args, current(), stop)
 
 
 def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
@@ -127,17 +153,30 @@ def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
     listeners = request.listen()
     lines = attach_lines(listeners, options.kernel)
     console = _console(args)
+    registration = _register(options, args.command or "")
+    say = partial(_say, console=console)
     try:
         session = make_session(boot(options, console), options)
-        _handle_signals(lambda: session.machine, args.timeout)
+        _handle_signals(lambda: session.machine, args.timeout, registration)
         if console.interactive:
             session.machine.request_resize()
         for line in lines:
-            _say(line, console)
-        stop = serve(session, listeners, wait=request.wait, say=partial(_say, console=console))
+            say(line)
+        stop = serve(session, listeners, wait=request.wait, say=say, registration=registration)
     finally:
         console.close()
+        if registration is not None:
+            registration.close()
     return _finish(args, session.machine, stop)
+
+
+def _register(options: BootOptions, command: str) -> Registration | None:
+    """Make the guest known to `wdbg ps`; a directory that cannot be written is no reason not to
+    run."""
+    try:
+        return Registration(options.kernel, options.cpus, command)
+    except (OSError, WdbgError):
+        return None
 
 
 def _console(args: argparse.Namespace) -> Console:
@@ -156,7 +195,9 @@ def _read_script() -> bytes:
     return script
 
 
-def _handle_signals(current: Callable[[], Machine], timeout: float | None) -> None:
+def _handle_signals(
+    current: Callable[[], Machine], timeout: float | None, registration: Registration | None
+) -> None:
     """`current` is the machine that runs: another variant can take over."""
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -168,11 +209,17 @@ def _handle_signals(current: Callable[[], Machine], timeout: float | None) -> No
                 Stop(StopKind.INTERRUPTED, signal.Signals(number).name, signal=number)
             )
 
+    def on_request(number: int, frame: FrameType | None) -> None:
+        if registration is not None:
+            registration.on_signal(number, frame)
+            current().pause()
+
     def on_resize(_number: int, _frame: FrameType | None) -> None:
         current().request_resize()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGUSR1, on_request)
     if current().console.interactive:
         signal.signal(signal.SIGWINCH, on_resize)
     if timeout is not None:

@@ -56,9 +56,20 @@ def fingerprint(machine: Machine) -> str:
     ).hexdigest()
 
 
-def bring_to(old: Machine, options: BootOptions, variant: str, target: Position) -> Machine:
+Progress = Callable[[str, float, float], None]
+"""(what is done, fraction of it, seconds since the start)."""
+
+
+def bring_to(
+    old: Machine,
+    options: BootOptions,
+    variant: str,
+    target: Position,
+    progress: Progress | None = None,
+) -> Machine:
     """A machine of `options` in another variant that stands where `old` stands; `old` is closed
-    then. ReplayError if it does not get there: `old` is as it was."""
+    then. ReplayError if it does not get there: `old` is as it was. Without `progress` a line on
+    stderr shows how far it is."""
     console = old.console
     digest = old.digest()
     new = boot(replace(options, variant=variant), StreamConsole(None))
@@ -68,7 +79,8 @@ def bring_to(old: Machine, options: BootOptions, variant: str, target: Position)
     bar = ProgressBar(f"running again to tick {total}", SHOW_AFTER)
 
     def show(ticks: int) -> None:
-        bar.update(f"tick {ticks}", min(1.0, ticks / total), time.monotonic() - started)
+        update = progress or bar.update
+        update(f"tick {ticks}", min(1.0, ticks / total), time.monotonic() - started)
         if old.asked_to_stop:
             raise ReplayError("asked to end")
 
