@@ -212,7 +212,8 @@ class Index:
         """Where a breakpoint on a line goes: the lowest address of the line's statements in each
         function and each inlined call of one, sorted. If the file has no code for the line, the
         next line that has some counts. `file` is a path or the end of one; if several files end
-        so, those count that have code for the line, or for the nearest line after it."""
+        so, those count that have code for the line, or for the nearest line after it. Instead of
+        a function's first address there is the one after its prologue."""
         spans = [(number, self._span(number, line)) for number in self._matching(file)]
         statements = self._column("statements.row")
         nearest = [
@@ -224,7 +225,7 @@ class Index:
         found: set[int] = set()
         for actual, at in nearest:
             if actual == best:
-                found.update(self._lowest(at))
+                found.update(map(self._past_entry, self._lowest(at)))
         return sorted(found)
 
     def lines_of(self, file: str) -> list[int]:
@@ -453,6 +454,14 @@ class Index:
             (file, line),
             key=lambda row: (files[row], lines[row]),
         )
+
+    def _past_entry(self, address: int) -> int:
+        """`address`, or where the prologue ends if it is a function's first one with a line."""
+        body = self._body(address)
+        first = bisect_left(self._addresses, self._lows[body])
+        if self._addresses[first] < address:
+            return address
+        return self.after_prologue(self._function(body))
 
     def _lowest(self, at: int) -> list[int]:
         """The lowest address in each function and inlined call of the line of statement `at`."""
