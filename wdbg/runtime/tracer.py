@@ -49,10 +49,6 @@ class Sink(Protocol):
     def string(self, text: str) -> int:
         """The number of a text."""
 
-    def recorded(self) -> int:
-        """Bytes of ring records so far."""
-        return self._handed_over + self._head.value
-
     def trigger(self, reason: str) -> None:
         """Write what a flight recorder holds."""
 
@@ -153,6 +149,10 @@ class Tracer:
             cpu, task, end, skipped = self._context
             if task is not None:  # what a flight recorder keeps may begin here
                 self._set_context(cpu, task, end, skipped)
+
+    def recorded(self) -> int:
+        """Bytes of ring records so far."""
+        return self._handed_over + self._head.value
 
     def trigger(self, reason: str) -> None:
         """Have a flight recorder write what it holds."""
