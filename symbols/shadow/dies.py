@@ -153,7 +153,8 @@ class Dies:
         """Bytes of the type at an offset; None if it has no size or is malformed."""
         if offset not in self._sizes:
             self._sizes[offset] = None  # what refers to itself has no size
-            self._sizes[offset] = self._size(offset, depth) if depth < _DEEPEST else None
+            size = self._size(offset, depth) if depth < _DEEPEST else None
+            self._sizes[offset] = size if size is None or 0 <= size < 1 << 32 else None
         return self._sizes[offset]
 
     def _size(self, offset: int, depth: int) -> int | None:

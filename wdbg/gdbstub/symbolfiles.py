@@ -18,6 +18,9 @@ from wdbg.errors import BadInput
 SOURCE_PREFIX = "/usr/src/linux-6.12-wdbg"
 """How DWARF of the example guest's kernels calls the directory of the kernel's source."""
 
+PROGRAM_PREFIX = "linux"
+"""The same in its programs, for headers of the kernel's that they are compiled with."""
+
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _BUILD_INFO_LIMIT = 1 << 20
 
@@ -86,6 +89,7 @@ def write_script(kernel: Path, elf: Path) -> Path:
     source = _source(guest)
     if source is not None:
         sources[SOURCE_PREFIX] = source
+        sources[PROGRAM_PREFIX] = source
     programs = guest / "sources"
     entry = guest / "gdb" / "vmlinux-gdb.py"
     scripts = [entry, _SCRIPTS / "wdbg_gdb.py"] if entry.is_file() else []
