@@ -376,7 +376,9 @@ def test_monitor(rig: Rig) -> None:
     rig.peer.send(b"qRcmd," + b"tasks".hex().encode())
     assert rig.peer.reply() == b"O" + b"you said tasks\n".hex().encode()
     assert rig.peer.reply() == b"OK"
-    assert rig.text("qRcmd," + b"fail".hex()) == "no such command"
+    rig.peer.send(b"qRcmd," + b"fail".hex().encode())
+    assert rig.peer.reply() == b"O" + b"error: no such command\n".hex().encode()
+    assert rig.peer.reply() == b"OK"
     assert rig.text("qRcmd,zz") == "monitor: the command is not text in hex"
 
 

@@ -172,7 +172,10 @@ class Lldb:
             command = bytes.fromhex(rest).decode()
         except ValueError:
             raise DebugError("monitor: the command is not text in hex") from None
-        output = self._debugger.monitor(command.strip()).encode()
+        try:
+            output = self._debugger.monitor(command.strip()).encode()
+        except DebugError as error:  # LLDB would show the packets
+            output = f"error: {error}\n".encode()
         for start in range(0, len(output), _OUTPUT):
             self._session.send(b"O" + output[start : start + _OUTPUT].hex().encode())
         return "OK"
