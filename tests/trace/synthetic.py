@@ -189,7 +189,8 @@ class Synthetic:
         if held and self.random.random() < 0.6:
             lock = held.pop()
             del self.holder[lock]
-            self.event(Kind.LOCK_RELEASE, lock=lock, lock_class=1, flags=flags, position=0x3000)
+            values = {"lock": lock, "lock_class": 1 + lock % 3, "flags": flags}
+            self.event(Kind.LOCK_RELEASE, **values, position=0x3000)
             return
         lock = 0x9000 + 16 * self.random.randrange(20)
         values = {"lock": lock, "lock_class": 1 + lock % 3, "flags": flags, "position": 0x3010}

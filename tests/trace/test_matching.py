@@ -10,6 +10,7 @@ from wdbg.trace.batch import ROW_TYPES
 from wdbg.trace.calls import NEVER, CallMatcher
 from wdbg.trace.events import LOCK_KIND_SHIFT, Kind, LockFlag, LockKind, Table
 from wdbg.trace.lines import decimal, hexadecimal
+from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.locks import LockMatcher
 
 EVENTS = st.lists(
@@ -116,6 +117,24 @@ def test_a_run_queue_lock_that_is_handed_over() -> None:
     assert found.known.tolist() == [False, True, False, True]
     assert (rows["time"] - found.held_since).tolist() == [0, 5, 0, 6]
     assert found.holder.tolist() == [1, 1, 2, 2]
+
+
+def test_the_class_of_a_lock_is_told_once() -> None:
+    events = [
+        (0x10, Kind.LOCK_ACQUIRED, 0), (0x20, Kind.LOCK_INIT, 7), (0x20, Kind.LOCK_RELEASE, 0),
+        (0x10, Kind.LOCK_INIT, 8), (0x20, Kind.LOCK_INIT, 9), (0x10, Kind.LOCK_ACQUIRED, 0),
+        (0x20, Kind.LOCK_ACQUIRED, 0), (0x10, Kind.LOCK_INIT, 0), (0x10, Kind.LOCK_RELEASE, 0),
+    ]  # fmt: skip
+    wanted = [0, 7, 7, 8, 9, 8, 9, 0, 0]
+    for size in (1, 2, 4, 9):
+        classes, found = LockClasses(), []
+        for first in range(0, len(events), size):
+            part = events[first : first + size]
+            rows = np.zeros(len(part), ROW_TYPES[Table.LOCK])
+            rows["lock"], rows["kind"], rows["lock_class"] = zip(*part, strict=True)
+            classes.fill(rows)
+            found += rows["lock_class"].tolist()
+        assert found == wanted
 
 
 def test_readers_hold_their_own() -> None:

@@ -63,6 +63,7 @@ class _Builder:
         by_depth = np.argsort(depths, kind="stable")
         levels, starts = np.unique(depths[by_depth], return_index=True)
         bounds = [*starts.tolist(), len(rows)]
+        changed: dict[tuple[int, int], tuple[int, int] | None] = {}
         above_keys, above = np.empty(0, np.uint64), np.empty(0, np.int64)
         last_level: int | None = None
         for place, level in enumerate(levels.tolist()):
@@ -79,7 +80,12 @@ class _Builder:
             ended = self._of(keys, nodes, key[ends], level)
             self._add(nodes, ended, (rows["time"] - matched.started)[ends])
             above_keys, above, last_level = keys, nodes, level
-            self._carry(mine, rows, enters, keys, nodes, key, level)
+            self._carry(mine, rows, enters, keys, nodes, key, level, changed)
+        for where, opened in changed.items():  # until here what was open before this chunk counts
+            if opened is None:
+                self._open.pop(where, None)
+            else:
+                self._open[where] = opened
         task, last = np.unique(rows["task"][::-1], return_index=True)
         times = rows["time"][::-1][last]
         self._last.update(zip(task.tolist(), times.tolist(), strict=True))
@@ -161,8 +167,9 @@ class _Builder:
         nodes: npt.NDArray[np.int64],
         key: npt.NDArray[np.uint64],
         level: int,
+        changed: dict[tuple[int, int], tuple[int, int] | None],
     ) -> None:
-        """Remember, or forget, each task's call of this depth by its last event here."""
+        """Note in `changed` what each task's last event of this depth leaves open."""
         order = mine[np.argsort(key[mine])]
         tasks = rows["task"][order]
         last = np.ones(len(order), bool)
@@ -171,9 +178,9 @@ class _Builder:
             task = int(rows["task"][place])
             if enters[place]:
                 node = int(nodes[np.searchsorted(keys, key[place])])
-                self._open[task, level] = node, int(rows["time"][place])
+                changed[task, level] = node, int(rows["time"][place])
             else:
-                self._open.pop((task, level), None)
+                changed[task, level] = None
 
 
 def call_tree(trace: Trace) -> CallTree:

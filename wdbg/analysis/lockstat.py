@@ -21,6 +21,7 @@ from wdbg.trace.events import (
     LockKind,
     Table,
 )
+from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.locks import LockMatcher, LockTimes
 from wdbg.trace.names import Names
 from wdbg.trace.reader import Trace
@@ -135,12 +136,13 @@ class _Collector:
 
 def lock_stats(trace: Trace, names: Names) -> list[LockStat]:
     """The lines, most contentions first, then most acquisitions."""
-    matcher, collector = LockMatcher(), _Collector(names)
+    matcher, collector, classes = LockMatcher(), _Collector(names), LockClasses()
     for batch in trace.batches((Table.LOCK, Table.LOST)):
         if Table.LOST in batch.tables:
             matcher.forget()
         if Table.LOCK in batch.tables:
             rows = batch.rows(Table.LOCK, trace.header.ns_per_tick)
+            classes.fill(rows)
             collector.feed(rows, matcher.feed(rows))
     found = [stat for stat in collector.stats.values() if stat.acquisitions or stat.contentions]
     return sorted(found, key=lambda stat: (-stat.contentions, -stat.acquisitions))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -57,7 +58,10 @@ class Trace:
         """What the recorder knew at the end; "clean": it reached its end."""
         self.tables = Tables()
         try:
-            self.size = os.fstat(self._file).st_size
+            found = os.fstat(self._file)
+            if not stat.S_ISREG(found.st_mode):
+                raise BadInput(f"{path}: not a file")
+            self.size = found.st_size
             self.version, self.header, first = self._read_header()
             entries = self._read_index()
             self.indexed = entries is not None

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from wdbg.trace.batch import Batch, Rows
 from wdbg.trace.calls import CallMatcher, Matched
 from wdbg.trace.events import TABLE_OF, Kind, LockFlag, Table
+from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.names import COMM_SIZE, NAME_SIZE, Names
 
 TEXT_SIZE = 256
@@ -352,6 +353,7 @@ class Converter:
         self.names = names
         self._ns_per_tick = ns_per_tick
         self._matcher = CallMatcher()
+        self._classes = LockClasses()
 
     def convert(
         self, batch: Batch, select: Select | None = None
@@ -363,6 +365,8 @@ class Converter:
         for table in batch.tables:
             rows = batch.rows(table, self._ns_per_tick)
             matched = self._matcher.feed(rows) if table is Table.CALL else None
+            if table is Table.LOCK:
+                self._classes.fill(rows)
             wanted = None if select is None else select(table, rows, matched)
             for number in np.flatnonzero(np.bincount(rows["kind"], minlength=1)).tolist():
                 kind = Kind(number)

@@ -22,6 +22,7 @@ from wdbg.trace.calls import CallMatcher, Matched
 from wdbg.trace.events import FIELDS, TABLE_OF, Field, Kind, Meaning, Table
 from wdbg.trace.export import Counts, large_batches
 from wdbg.trace.feed import FunctionRow, LockClassRow
+from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.names import Names
 from wdbg.trace.reader import Trace
 from wdbg.trace.tables import TaskLife
@@ -50,6 +51,7 @@ class Exporter:
         self._trace, self._target = trace, target
         self._names = Names(trace.tables)
         self._matcher = CallMatcher()
+        self._lock_classes = LockClasses()
         self._files: dict[Kind, Any] = {}
         self._counts: Counts = {}
         names = self._names
@@ -68,6 +70,8 @@ class Exporter:
                 for table in batch.tables:
                     rows = batch.rows(table, self._trace.header.ns_per_tick)
                     matched = self._matcher.feed(rows) if table is Table.CALL else None
+                    if table is Table.LOCK:
+                        self._lock_classes.fill(rows)
                     self._add(rows, matched, before)
                 before += len(batch)
         finally:

@@ -34,6 +34,7 @@ from wdbg.trace.export.protobuf import (
     varint,
 )
 from wdbg.trace.export.words import Records, scatter, sizes
+from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.locks import LockMatcher
 from wdbg.trace.names import COMM_SIZE, Names
 from wdbg.trace.reader import Trace
@@ -71,6 +72,7 @@ class Exporter:
         self._ns_per_tick = trace.header.ns_per_tick
         self._names = Names(trace.tables)
         self._locks = LockMatcher()
+        self._classes = LockClasses()
         self._declared: set[int] = set()
         self._flows = count(1)
         self._woken: dict[int, int] = {}
@@ -384,6 +386,7 @@ class Exporter:
     def _lock_tracks(self, rows: Rows) -> Iterator[Records]:
         """Slices: waits from LOCK_CONTENDED on, holds from the acquisition on."""
         self._count(rows)
+        self._classes.fill(rows)
         times = self._locks.feed(rows)
         used = (rows["kind"] != Kind.LOCK_ACQUIRE) & (rows["kind"] != Kind.LOCK_INIT)
         track = self._owner_tracks(rows, times.holder, used)
