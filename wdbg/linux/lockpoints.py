@@ -21,6 +21,7 @@ class Does(enum.Enum):
     TRY = "takes it if that needs no waiting; not 0 if it has"
     TRY_ZERO = "the same; 0 if it has"
     UNLOCK = "releases it"
+    ENTER = "enters a section that nobody waits for"
     WAIT = "waits for it to be signalled; holds nothing afterwards"
 
     PREPARE = "begins a wait that another function ends"
@@ -103,13 +104,17 @@ LOCKS: tuple[tuple[LockKind, int, Does, str], ...] = (
     (LockKind.PAGE_LOCK, 0, Does.LOCK, "__folio_lock"),
     (LockKind.PAGE_LOCK, 0, Does.LOCK_OR_FAIL, "__folio_lock_killable"),
     (LockKind.PAGE_LOCK, 0, Does.UNLOCK, "folio_unlock"),
-    (LockKind.RCU, _R, Does.LOCK, "__rcu_read_lock"),
+    (LockKind.RCU, _R, Does.ENTER, "__rcu_read_lock"),
     (LockKind.RCU, _R, Does.UNLOCK, "__rcu_read_unlock"),
-    (LockKind.RCU, _R, Does.LOCK, "__srcu_read_lock"),
+    (LockKind.RCU, _R, Does.ENTER, "__srcu_read_lock"),
     (LockKind.RCU, _R, Does.UNLOCK, "__srcu_read_unlock"),
 )  # fmt: skip
 """(primitive, flags, what it does, functions). ``spinlock_t`` and ``raw_spinlock_t`` have the same
 functions and cannot be told apart. ``__rcu_read_lock`` has no argument: its lock is 0."""
+
+_SPINNING = (LockKind.SPINLOCK, LockKind.RWLOCK)
+"""Their state of interrupts is recorded when they have been acquired only: they are the most
+frequent, and what they do to interrupts they do before they wait."""
 
 CONTENDED = (
     "wasm_cpu_relax", "cpu_relax", "queued_spin_lock_slowpath", "queued_read_lock_slowpath",
@@ -137,26 +142,28 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
     lock = () if name == "__rcu_read_lock" or name == "__rcu_read_unlock" else ((HIGH1, "param0"),)
 
     def record(event: Kind, *sources: str, when: str = "", more: int = 0) -> Record:
-        fields = tuple((LOW1, s) if s == "site" else (ARG, s) for s in ("state", *sources))
+        fields = tuple((LOW1, s) if s == "site" else (ARG, s) for s in sources)
         return Record(event, constant | more, lock + fields, when)
 
-    begins = record(Kind.LOCK_ACQUIRE, "site")
-    has = record(Kind.LOCK_ACQUIRED)
+    begins = record(Kind.LOCK_ACQUIRE, "site", *(() if kind in _SPINNING else ("state",)))
+    has = record(Kind.LOCK_ACQUIRED, "state")
     releases = record(Kind.LOCK_RELEASE, "site")
     contended = tuple((slow, record(Kind.LOCK_CONTENDED)) for slow in CONTENDED)
     if does is Does.LOCK:
         yield Point(name, entry=(begins,), exit=(has,), calls=contended)
     elif does is Does.LOCK_OR_FAIL:
         ends = (
-            record(Kind.LOCK_ACQUIRED, when="result == 0"),
+            record(Kind.LOCK_ACQUIRED, "state", when="result == 0"),
             record(Kind.LOCK_RELEASE, when="result != 0"),
         )
         yield Point(name, entry=(begins,), exit=ends, calls=contended)
     elif does in (Does.TRY, Does.TRY_ZERO):
         source = "success" if does is Does.TRY else "failure"
-        yield Point(name, exit=(record(Kind.LOCK_TRY, source, more=LockFlag.TRY),))
+        yield Point(name, exit=(record(Kind.LOCK_TRY, "state", source, more=LockFlag.TRY),))
     elif does is Does.UNLOCK:
         yield Point(name, entry=(releases,))
+    elif does is Does.ENTER:
+        yield Point(name, entry=(record(Kind.LOCK_ACQUIRED, "site", "state"),))
     elif does is Does.WAIT:
         yield Point(name, entry=(begins,), exit=(has,))
     elif does is Does.PREPARE:
@@ -164,7 +171,7 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
     elif does is Does.FINISH:
         yield Point(name, entry=(has,))
     elif does is Does.DOWNGRADE:
-        reader = record(Kind.LOCK_ACQUIRED, more=LockFlag.READ)
+        reader = record(Kind.LOCK_ACQUIRED, "state", more=LockFlag.READ)
         yield Point(name, entry=(releases,), exit=(reader,))
     else:
         fields = (*lock, (LOW2, "param2"))

@@ -175,6 +175,8 @@ class Machine:
     def remove_task(self, pointer: int) -> None:
         """Forget a task; its fiber is freed at the next scheduling point."""
         task = self.tasks.pop(pointer, None)
+        if self.tracer is not None:
+            self.tracer.forget(pointer)
         if task is not None:
             self._dead.append(task)
 

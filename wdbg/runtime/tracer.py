@@ -93,9 +93,11 @@ class Tracer:
         self._context_at = -1
         """Where in the ring the context in force ends, if nothing has come after it."""
         self._names: dict[int, tuple[int, ...]] = {}
+        """The comm of each known task as two numbers; () where it cannot be read."""
         self._idle: set[int] = set()
         self._drained = 0
         self._handed_over = 0
+        self._comm_at = 0 if offsets is None else offsets.comm
         try:
             fcntl.fcntl(sink.fileno(), _F_SETPIPE_SZ, PIPE_SIZE)
         except OSError:
@@ -122,6 +124,10 @@ class Tracer:
             self._idle.add(cpu)
             self._add(Kind.IDLE_ENTER, {"state": 1})
 
+    def forget(self, pointer: int) -> None:
+        """No task has this address any more."""
+        self._names.pop(pointer, None)
+
     def console(self, data: bytes) -> None:
         """The guest has written this."""
         text = data.decode("utf-8", "backslashreplace")
@@ -129,7 +135,7 @@ class Tracer:
 
     def executed(self, task: Task) -> None:
         """The task starts a new program."""
-        self._name(task)
+        self._identify(task)
         if self._scheduling:
             comm = self._comm(task)
             self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._sink.string(comm)})
@@ -206,22 +212,21 @@ class Tracer:
 
     def _name(self, task: Task) -> None:
         """Tell the name of a task that is new or has another one now."""
+        known = self._names.get(task.pointer)
+        if not known or _COMM.unpack_from(self._guest, task.pointer + self._comm_at) != known:
+            self._identify(task)
+
+    def _identify(self, task: Task) -> None:
         offsets, pointer = self._offsets, task.pointer
-        known = self._names.get(pointer)
-        if known is None and not self._readable(pointer):
-            offsets = None
-        if offsets is None:
-            if known is None:
+        if offsets is None or not self._readable(pointer):
+            if pointer not in self._names:
                 self._names[pointer] = ()
                 self._row(TaskRow(self._machine.ticks, pointer, 0, 0, task.name))
             return
+        self._names[pointer] = _COMM.unpack_from(self._guest, pointer + self._comm_at)
         words = self._machine.memory.words
-        pid = words[pointer + offsets.pid >> 2]
-        identity = (*_COMM.unpack_from(self._guest, pointer + offsets.comm), pid)
-        if known != identity:
-            self._names[pointer] = identity
-            tgid = words[pointer + offsets.tgid >> 2]
-            self._row(TaskRow(self._machine.ticks, pointer, pid, tgid, self._comm(task)))
+        pid, tgid = words[pointer + offsets.pid >> 2], words[pointer + offsets.tgid >> 2]
+        self._row(TaskRow(self._machine.ticks, pointer, pid, tgid, self._comm(task)))
 
     def _readable(self, pointer: int) -> bool:
         """The guest has memory where a task's names would be; memory does not shrink."""
