@@ -6,12 +6,12 @@ import struct
 
 from symbols.shadow.addresses import HOST_BASE, HOST_SIZE
 from symbols.shadow.expressions import OP_DEREF
-from symbols.shadow.frames import CFA_FROM_EBP, frame_registers
+from symbols.shadow.frames import CALLER_EBP, CALLER_PC, CFA_FROM_EBP, frame_registers
 from symbols.wasm.leb import encode_unsigned
 
 _EBX, _ESP, _EBP, _ESI, _EDI, _EIP = 3, 4, 5, 6, 7, 8
 _DEF_CFA, _VAL_EXPRESSION, _UNDEFINED, _OFFSET = 0x0C, 0x16, 0x07, 0x80
-_LIT0, _MINUS, _CONST2U = 0x30, 0x1C, 0x0A
+_CONST1U, _MINUS, _CONST2U = 0x08, 0x1C, 0x0A
 _DATA_ALIGNMENT = 0x7C
 """-4."""
 
@@ -20,12 +20,12 @@ def debug_frame(base: int, code_size: int, *, host: bool) -> bytes:
     """.debug_frame for code at `base`; with `host` also for the host's return address, where
     unwinding ends."""
     rules = bytes((_DEF_CFA, _EBP)) + encode_unsigned(CFA_FROM_EBP)
-    rules += bytes((_OFFSET | _EIP, 1, _OFFSET | _EBP, 2))
+    rules += bytes((_OFFSET | _EIP, CALLER_PC // 4, _OFFSET | _EBP, CALLER_EBP // 4))
     frame = frame_registers(1 << 16)
     places = {_ESP: frame.esp, _ESI: frame.esi, _EDI: frame.edi, _EBX: frame.ebx}
     for register, place in places.items():
-        # the CFA is on the stack, and ebp at CFA - 8: the others are at fixed distances below
-        rule = bytes((_LIT0 + 8, _MINUS, OP_DEREF, _CONST2U))
+        # the CFA is on the stack, and ebp below it: the others are at fixed distances from that
+        rule = bytes((_CONST1U, CALLER_EBP, _MINUS, OP_DEREF, _CONST2U))
         rule += struct.pack("<H", frame.ebp - place) + bytes((_MINUS,))
         rules += bytes((_VAL_EXPRESSION, register)) + encode_unsigned(len(rule)) + rule
     header = struct.pack("<IBBBBB", 0xFFFF_FFFF, 3, 0, 1, _DATA_ALIGNMENT, _EIP)

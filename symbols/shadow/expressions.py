@@ -20,7 +20,12 @@ from typing import Final
 
 from symbols.errors import SymbolsError
 from symbols.shadow.addresses import MOST_PROGRAMS
-from symbols.shadow.frames import MEMORY_BASES, MOST_LOCALS, MOST_OPERANDS
+from symbols.shadow.frames import (
+    MEMORY_BASES,
+    MOST_LOCALS,
+    MOST_OPERANDS,
+    STACK_POINTER_FROM_EBP,
+)
 from symbols.wasm.leb import encode_padded, encode_signed, encode_unsigned
 
 OP_ADDR: Final = 0x03
@@ -402,7 +407,7 @@ class Rewriter:
         if kind == WASM_OPERAND and index < MOST_OPERANDS:
             return _ESP, 8 * index
         if kind in (WASM_GLOBAL, WASM_GLOBAL_RELOC) and index == self._known.stack_pointer:
-            return _EBP, 68
+            return _EBP, STACK_POINTER_FROM_EBP
         return None
 
 

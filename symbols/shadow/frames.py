@@ -2,12 +2,14 @@
 
 A wasm frame has no bytes in memory that GDB could unwind, so the stub serves made-up ones, and
 the shadow ELF's call-frame information and rewritten locations refer to them. Record of a frame,
-by addresses relative to its ebp (the canonical frame address is ebp + 80, its upper end):
+by addresses relative to its ebp (the canonical frame address is ebp + 128, its upper end):
 
+    +80        48 bytes of nothing: with the links they fill a line of GDB's cache of the stack,
+               so that unwinding a frame takes one read
     +76        pc of the caller: where it goes on (HOST_RETURN: none)
     +72        ebp of the caller (0: none)
-    +68        __stack_pointer as DWARF of this frame sees it
-    +64        function index
+    +68        function index
+    +64        nothing
     +56 - 8 i  wasm local i, 8 bytes, little-endian; i32 zero-extended, floats by their bits
     esp + 8 j  slot j of the operand stack, 0 at the bottom
     esp - 64 + 4 (k - 1)  __memory_base of the process, if the frame is of program k's code
@@ -36,10 +38,12 @@ from typing import Final
 from symbols.shadow.addresses import FRAME_AREA, MOST_PROGRAMS, frame_area, frame_slot
 
 RECORD_SIZE: Final = 2048
-CFA_FROM_EBP: Final = 80
+CFA_FROM_EBP: Final = 128
+CACHE_LINE: Final = 64
+"""Bytes of a line of GDB's cache of the stack; what fills one must be known as a whole."""
 WINDOW: Final = 128
 """Bytes between the bases of two neighbouring windows on the locals."""
-MOST_LOCALS: Final = 208
+MOST_LOCALS: Final = 200
 """Locals with a higher index are not in a record; DWARF that asks for one is dropped."""
 MOST_OPERANDS: Final = 38
 
@@ -51,15 +55,23 @@ _TOP: Final = 256
 MOST_DEPTH: Final = (FRAME_AREA - _TOP) // RECORD_SIZE
 """Records that an area holds."""
 
-_LINKS = struct.Struct("<IIII")
-_LINKS_AT = RECORD_SIZE - _LINKS.size
+_LINKS = struct.Struct("<4xIII")
+_LINKS_AT = RECORD_SIZE - CACHE_LINE
 _EBP_AT = RECORD_SIZE - CFA_FROM_EBP
 _LOCAL0_AT = _EBP_AT + 56
 _ESP_AT = MEMORY_BASES
-_STACK_POINTER_AT = _EBP_AT + 68
+_STACK_POINTER_AT = _ESP_AT + 8 * MOST_OPERANDS
+STACK_POINTER_FROM_EBP: Final = _STACK_POINTER_AT - _EBP_AT
+"""Where, from ebp, a record has __stack_pointer as DWARF of its frame sees it."""
 
-assert _LOCAL0_AT - 8 * (MOST_LOCALS - 1) >= _ESP_AT + 8 * MOST_OPERANDS
+assert _LOCAL0_AT - 8 * (MOST_LOCALS - 1) >= _STACK_POINTER_AT + 8
 assert MEMORY_BASES == 4 * MOST_PROGRAMS
+assert RECORD_SIZE % CACHE_LINE == _TOP % CACHE_LINE == 0
+assert _LINKS_AT == _EBP_AT + 64
+
+CALLER_PC: Final = CACHE_LINE - 12
+CALLER_EBP: Final = CACHE_LINE - 8
+"""How far below the canonical frame address the caller's pc and ebp lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +148,13 @@ def pack_record(
     known = bytearray(RECORD_SIZE)
     mask = 0xFFFF_FFFF
     _LINKS.pack_into(
-        data, _LINKS_AT, function & mask, (stack_pointer or 0) & mask, caller_ebp & mask,
-        caller_pc & mask,
+        data, _LINKS_AT, function & mask, caller_ebp & mask, caller_pc & mask,
     )  # fmt: skip
-    known[_LINKS_AT:] = b"\1" * _LINKS.size
-    if stack_pointer is None:
-        known[_STACK_POINTER_AT : _STACK_POINTER_AT + 4] = bytes(4)
+    known[_LINKS_AT:] = b"\1" * CACHE_LINE
+    if stack_pointer is not None:
+        at = _STACK_POINTER_AT
+        data[at : at + 4] = (stack_pointer & mask).to_bytes(4, "little")
+        known[at : at + 4] = b"\1" * 4
     if memory_base is not None and 1 <= memory_base[0] <= MOST_PROGRAMS:
         at = 4 * (memory_base[0] - 1)
         data[at : at + 4] = (memory_base[1] & mask).to_bytes(4, "little")

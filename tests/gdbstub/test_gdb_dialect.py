@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbols.shadow.addresses import HOST_RETURN, KERNEL_BASE, PROGRAM_BASE
-from symbols.shadow.frames import frame_cfa, frame_registers
+from symbols.shadow.frames import (
+    CALLER_EBP,
+    CALLER_PC,
+    CFA_FROM_EBP,
+    frame_cfa,
+    frame_registers,
+)
 from tests.gdbstub.fake import CAT, IDLE, INIT, FakeDebugger
 from wdbg.debugger.model import (
     Action,
@@ -184,8 +190,8 @@ def test_a_stack_unwinds_by_its_records(rig: Rig) -> None:
     pc, ebp = rig.register(8), rig.register(5)
     chain = [pc]
     while True:
-        cfa = ebp + 80
-        pc, caller = rig.word(cfa - 4), rig.word(cfa - 8)
+        cfa = ebp + CFA_FROM_EBP
+        pc, caller = rig.word(cfa - CALLER_PC), rig.word(cfa - CALLER_EBP)
         assert pc is not None
         assert caller is not None
         chain.append(pc)

@@ -63,13 +63,15 @@ def test_values_are_where_the_registers_point() -> None:
     assert read(regs.esp, 16) == (10).to_bytes(8, "little")
     assert read(regs.esp + 8, 8) == b""
     assert read(regs.esp + 16, 8) == (12).to_bytes(8, "little")
-    assert read(cfa - 4, 4) == (0xC000_1234).to_bytes(4, "little")
-    assert read(cfa - 8, 4) == (0xE00F_0000).to_bytes(4, "little")
-    assert read(cfa - 12, 4) == b""
-    assert read(cfa - 16, 4) == (77).to_bytes(4, "little")
+    assert read(cfa - frames.CALLER_PC, 4) == (0xC000_1234).to_bytes(4, "little")
+    assert read(cfa - frames.CALLER_EBP, 4) == (0xE00F_0000).to_bytes(4, "little")
+    assert read(regs.ebp + 68, 4) == (77).to_bytes(4, "little")
+    assert read(regs.ebp + frames.STACK_POINTER_FROM_EBP, 4) == b""
+    assert (cfa - frames.CACHE_LINE) % frames.CACHE_LINE == 0
+    assert len(read(cfa - frames.CACHE_LINE, frames.CACHE_LINE)) == frames.CACHE_LINE
     assert read(regs.esp - 64, 4) == b""
     assert read(regs.esp - 60, 8) == (0x12345678).to_bytes(4, "little")
-    pointer = frames.position(cfa - 12)
+    pointer = frames.position(regs.ebp + frames.STACK_POINTER_FROM_EBP)
     assert pointer is not None
     assert pointer.slot is frames.Slot.STACK_POINTER
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from symbols.shadow.addresses import HOST_RETURN, MOST_SLOTS, code_address
 from symbols.shadow.frames import (
+    RECORD_SIZE,
     Position,
     Record,
     Registers,
@@ -118,7 +119,7 @@ class Stacks:
             ask = self._debugger.local if where.slot is Slot.LOCAL else self._debugger.operand
             value = ask(tid, frame.level, where.index)
             return b"" if value is None else _word(value)[where.byte :]
-        return self._record(tid, frame).read(where.offset, 4 - where.offset % 4)
+        return self._record(tid, frame).read(where.offset, RECORD_SIZE)
 
     def _frame(self, where: Position | None) -> tuple[int, Frame] | None:
         if where is None or where.thread_slot not in self._tids:
