@@ -20,6 +20,11 @@ class FlightRecorder:
         self._feed = feed
         self._size = size
         self._memory = mmap.mmap(-1, size)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            try:
+                self._memory.madvise(mmap.MADV_HUGEPAGE)  # 512 times fewer faults on the way
+            except OSError:
+                pass  # a kernel without them
         self._at = 0
         self._held: deque[tuple[int, int] | TaskRow] = deque()
         """Pieces (place, size), the oldest first, and names in the order in which they came."""
