@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wdbg.gdbstub.server import Server
 
-DEADLINE = 60.0
+DEADLINE = 150.0
 _MARK = "=== "
 _SETTINGS = (
     "set pagination off",
