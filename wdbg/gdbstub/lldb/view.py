@@ -1,4 +1,6 @@
-"""The files that LLDB reads in place of a module's, kept in the cache: see `symbols.lldb`."""
+"""The files that LLDB reads in place of a module's, kept in the cache: see `symbols.lldb.image`
+and `padding`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from pathlib import Path
 from symbols.errors import SymbolsError
 from symbols.lldb.image import image
 from symbols.lldb.table import Table
+from symbols.wasm.module import Module
 from wdbg.errors import BadInput, WdbgError
+from wdbg.gdbstub.lldb.padding import pad_calls
 
-_FORMAT = 2
+_FORMAT = 3
 """Part of the cache key: raise it when what `image` makes changes."""
 _TABLE = ".registers"
 
@@ -44,7 +48,7 @@ def view_of(path: Path, number: int, cache: Path) -> View:
             return View(copy, Table.unpack(registers.read_bytes()))
     except (OSError, SymbolsError):
         pass  # not there, or not whole
-    changed, table = image(data, number)
+    changed, table = _changed(data, number)
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         _store(registers, table.pack())
@@ -53,6 +57,16 @@ def view_of(path: Path, number: int, cache: Path) -> View:
         where = error.filename or copy
         raise WdbgError(f"cannot write {where}: {error.strerror or error}") from error
     return View(copy, table)
+
+
+def _changed(data: bytes, number: int) -> tuple[bytes, Table]:
+    copy, table = image(data, number)
+    out = bytearray(copy)
+    try:
+        pad_calls(Module(data), out)
+    except SymbolsError:
+        return copy, table
+    return bytes(out), table
 
 
 def _store(path: Path, data: bytes) -> None:
