@@ -1,0 +1,260 @@
+"""Recording on mini kernels: every record arrives, in order, with its tick, CPU and task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wdbg.instrument import layout
+from wdbg.instrument.points import Recording
+from wdbg.instrument.variant import TICK
+from wdbg.linux.lockpoints import lock_points
+from wdbg.linux.schedpoints import (
+    MARK_OPTION,
+    PRCTL,
+    TaskFields,
+    irq_points,
+    mark_points,
+    sched_points,
+    syscall_points,
+)
+from wdbg.runtime.flight import FlightRecorder
+from wdbg.runtime.tracer import TaskOffsets, Tracer
+from wdbg.trace.batch import Batch
+from wdbg.trace.events import Kind, LockFlag, Table
+from wdbg.trace.feed import TaskRow
+from wdbg.trace.raw import Context, decode
+
+FIELDS = TaskFields(pid=64, tgid=68, comm=72, state=20, on_rq=24, prio=28, cpu=8)
+VARIANT = replace(
+    TICK,
+    recording=Recording(
+        calls="all",
+        points=(
+            *mark_points(), *lock_points(), *sched_points(FIELDS), *irq_points(),
+            *syscall_points(),
+        ),
+    ),
+)  # fmt: skip
+
+NAMES = """
+  (func $wdbg_mark (export "wdbg_mark") (param i32))
+  (func $_raw_spin_lock (export "_raw_spin_lock") (param i32) (local.set 0 (i32.const 0)))
+  (func $mutex_trylock (export "mutex_trylock") (param i32) (result i32)
+    (if (i32.eq (local.get 0) (i32.const 64)) (then (return (i32.const 1))))
+    (i32.const 0))
+  (func $down_interruptible (export "down_interruptible") (param i32) (result i32)
+    (i32.sub (i32.const 0) (local.get 0)))
+  (func $wasm_syscall_3 (export "wasm_syscall_3") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.const -22))
+  (table 4 funcref) (elem (i32.const 1) $work $handler)
+  (type $work (func (param i32)))
+  (type $handler (func (param i32 i32) (result i32)))
+  (func $work (type $work))
+  (func $handler (type $handler) (i32.const 1))
+  (func $process_one_work (export "process_one_work") (param i32)
+    (call_indirect (type $work) (local.get 0) (i32.const 1)))
+  (func $__handle_irq_event_percpu (export "__handle_irq_event_percpu") (param i32)
+    (drop (call_indirect (type $handler) (i32.const 5) (local.get 0) (i32.const 2))))
+"""
+
+
+class Tape:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.pieces = 0
+        self.rows: list[TaskRow] = []
+        self.strings: list[str] = [""]
+        self.triggers: list[str] = []
+        self.facts: dict[str, object] | None = None
+
+    def raw(self, records: memoryview) -> None:
+        self.data += bytes(records)
+        self.pieces += 1
+
+    def task(self, row: TaskRow) -> None:
+        self.rows.append(row)
+
+    def string(self, text: str) -> int:
+        self.strings.append(text)
+        return len(self.strings) - 1
+
+    def trigger(self, reason: str) -> None:
+        self.triggers.append(reason)
+
+    def close(self, facts: dict[str, object]) -> None:
+        self.facts = facts
+
+    def fileno(self) -> int:
+        raise OSError("no pipe")
+
+    def batch(self) -> Batch:
+        return decode(self.data, Context(), lambda tasks, places: tasks)[0]
+
+    def rows_of(self, table: Table) -> np.ndarray:
+        return self.batch().rows(table, 4)
+
+
+@pytest.fixture(name="trace")
+def trace_fixture(boot):
+    """trace(body) -> (tape, machine) after a run that has recorded everything."""
+
+    def start(body: str, offsets: TaskOffsets | None = None, **options):
+        machine = boot(NAMES + body, variant=VARIANT, **options)
+        tape = Tape()
+        machine.tracer = Tracer(machine, tape, offsets)
+        machine.run()
+        machine.tracer.close({})
+        return tape, machine
+
+    return start
+
+
+def main(code: str) -> str:
+    return f'(func (export "_start") {code} (call $machine_stop (i32.const 1) (i32.const 0)))'
+
+
+def test_marks_of_kernel_and_programs(trace):
+    syscall = " ".join(f"(i32.const {n})" for n in (0, 0, PRCTL, MARK_OPTION, 99, 0))
+    other = " ".join(f"(i32.const {n})" for n in (0, 0, PRCTL, 15, 98, 0))
+    tape, _ = trace(main(
+        f"(call $wdbg_mark (i32.const 7)) (drop (call $wasm_syscall_3 {syscall}))"
+        f"(drop (call $wasm_syscall_3 {other}))"
+    ))  # fmt: skip
+    assert tape.rows_of(Table.TEXT)["value"].tolist() == [7, 99]
+    assert (tape.rows_of(Table.TEXT)["kind"] == Kind.MARK).all()
+    assert tape.rows_of(Table.SYSCALL_ENTER)["number"].tolist() == [PRCTL, PRCTL]
+    assert tape.rows_of(Table.SYSCALL_ENTER)["arg0"].tolist() == [MARK_OPTION, 15]
+    assert tape.rows_of(Table.SYSCALL_EXIT)["result"].tolist() == [-22, -22]
+
+
+def test_locks_with_their_results_and_places(trace):
+    tape, machine = trace(main(
+        "(call $_raw_spin_lock (i32.const 32)) (drop (call $mutex_trylock (i32.const 64)))"
+        "(drop (call $mutex_trylock (i32.const 65)))"
+        "(drop (call $down_interruptible (i32.const 0)))"
+        "(drop (call $down_interruptible (i32.const 4)))"
+    ))  # fmt: skip
+    rows = tape.rows_of(Table.LOCK)
+    assert list(zip(rows["kind"].tolist(), rows["lock"].tolist(), strict=True)) == [
+        (Kind.LOCK_ACQUIRE, 32), (Kind.LOCK_ACQUIRED, 32), (Kind.LOCK_TRY, 64),
+        (Kind.LOCK_TRY, 65), (Kind.LOCK_ACQUIRE, 0), (Kind.LOCK_ACQUIRED, 0),
+        (Kind.LOCK_ACQUIRE, 4), (Kind.LOCK_RELEASE, 4),
+    ]  # fmt: skip
+    success = rows["flags"][rows["kind"] == Kind.LOCK_TRY] & LockFlag.SUCCESS
+    assert (success != 0).tolist() == [True, False]
+    table = machine.abi.functions()
+    sites = [int(p) for k, p in zip(rows["kind"], rows["position"], strict=True) if k == 8]
+    assert [table.name(table.at(site)) for site in sites] == ["_start"] * 3
+    assert sites == sorted(set(sites))
+
+
+def test_indirect_calls_of_work_items_and_handlers(trace):
+    tape, _ = trace(
+        main(
+            "(call $process_one_work (i32.const 123))"
+            "(call $__handle_irq_event_percpu (i32.const 9))"
+        )
+    )
+    work = tape.rows_of(Table.WORK)
+    assert work["kind"].tolist() == [Kind.WORK_ENTER, Kind.WORK_EXIT]
+    assert work["object"].tolist() == [123, 123]
+    assert work["function"].tolist() == [1, 1]
+    irqs = tape.rows_of(Table.IRQ)
+    assert irqs["kind"].tolist() == [Kind.IRQ_ENTER, Kind.IRQ_EXIT]
+    assert irqs["number"].tolist() == [5, 5]
+    assert irqs["result"].tolist() == [0, 1]
+
+
+def test_a_full_ring_loses_nothing(trace):
+    count = 3 * layout.RING_SIZE // 16
+    loop = f"""(local $i i32)
+      (loop $again
+        (call $wdbg_mark (local.get $i))
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                (i32.const {count}))))"""
+    tape, machine = trace(main(loop))
+    assert tape.pieces > 3
+    assert tape.rows_of(Table.TEXT)["value"].tolist() == list(range(count))
+    calls = tape.rows_of(Table.CALL)
+    assert len(calls) == 2 * count + 1
+    assert calls["kind"].tolist()[1:5] == [Kind.CALL_ENTER, Kind.CALL_EXIT] * 2
+    ticks = calls["tick"].astype(np.int64)
+    assert (np.diff(ticks) >= 0).all()
+    assert ticks[-1] == machine.ticks
+
+
+SWITCHING = """
+  (func (export "_start") (local $left i32)
+    (i32.store (i32.const 4116) (i32.const 2))
+    (i32.store (i32.const 4124) (i32.const 120))
+    (drop (call $create (i32.const 4096) (i32.const 12288) (i32.const 16)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (i32.store (i32.const 4120) (i32.const 1))
+    (i32.store8 (i32.const 12360) (i32.const 0x42))
+    (drop (call $switch (i32.const 4096) (i32.const 12288)))
+    (call $machine_stop (i32.const 1) (i32.const 0)))
+  (func (export "ret_from_fork") (param i32 i32) (result i32)
+    (i32.store8 (i32.const 12360) (i32.const 0x41))
+    (loop $again
+      (drop (call $switch (i32.const 12288) (i32.const 4096)))
+      (br $again))
+    (unreachable))
+"""
+
+
+def test_switches_with_states_and_names(trace):
+    tape, machine = trace(SWITCHING, TaskOffsets(pid=64, tgid=68, comm=72))
+    rows = tape.rows_of(Table.SWITCH)
+    assert rows["prev"].tolist() == [4096, 12288, 4096, 12288]
+    assert rows["next"].tolist() == [12288, 4096, 12288, 4096]
+    assert rows["prev_state"].tolist() == [2, 0, 0, 0]  # asleep; queued again before the third
+    assert rows["task"].tolist() == rows["prev"].tolist()
+    assert rows["prev_prio"].tolist()[0] == 120
+    assert machine.switches == 4
+    assert [row.comm for row in tape.rows if row.address == 12288] == ["", "B"]
+
+
+def test_console_and_panic_are_in_the_trace(trace):
+    tape, _ = trace(
+        '(data (i32.const 100) "hello\\0a\\00bad\\00")'
+        + main("(call $say (i32.const 100) (i32.const 6)) (call $panic (i32.const 107))")
+    )
+    rows = tape.rows_of(Table.TEXT)
+    assert rows["kind"].tolist() == [Kind.CONSOLE, Kind.PANIC]
+    assert [tape.strings[n] for n in rows["text"]] == ["hello\n", "bad"]
+
+
+def test_a_machine_without_a_tracer_runs_on(boot):
+    loop = "(local $i i32) (loop $again (call $wdbg_mark (i32.const 1)) (br_if $again (i32.lt_u "
+    loop += "(local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50000))))"
+    machine = boot(NAMES + main(loop), variant=VARIANT)
+    assert machine.run() is not None
+    tick = boot(NAMES + main(loop))
+    tick.run()
+    assert (tick.ticks, tick.digest(memory=True)) == (machine.ticks, machine.digest(memory=True))
+
+
+def test_the_flight_recorder_keeps_the_newest_pieces():
+    feed = Tape()
+    flight = FlightRecorder(feed, 1000)  # type: ignore[arg-type]
+    for number in range(10):
+        flight.task(TaskRow(number, number % 3, number, number, f"t{number}"))
+        flight.raw(memoryview(bytes([number]) * 300))
+    assert not feed.data
+    flight.trigger("now")
+    assert feed.data == b"".join(bytes([n]) * 300 for n in (7, 8, 9))
+    assert [row.pid for row in feed.rows] == [
+        6,
+        7,
+        5,
+        8,
+        9,
+    ]  # the last one of each, then what came later
+    assert feed.triggers == ["now"]
+    flight.close({})
+    assert feed.facts == {"overwritten_bytes": 2100}
