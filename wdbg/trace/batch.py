@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +24,15 @@ RUN = np.dtype([("start", "<u4"), ("cpu", "<u4"), ("task", "<u4"), ("skipped", "
 and their virtual time is `skipped` nanoseconds more than tick * ns_per_tick."""
 
 COMMON = (
-    ("seq", "<u4"),
-    ("kind", "u1"),
-    ("cpu", "<u2"),
-    ("task", "<u4"),
     ("tick", "<u8"),
     ("time", "<u8"),
+    ("seq", "<u4"),
+    ("task", "<u4"),
+    ("cpu", "<u2"),
+    ("kind", "u1"),
 )
-"""First fields of every structured array: number of the event in its batch, `Kind`, CPU, task
-number, tick, virtual nanoseconds."""
+"""First fields of every structured array: tick, virtual nanoseconds, number of the event in its
+batch, task number, CPU, `Kind`."""
 
 TABLE_BY_KIND = np.zeros(256, np.uint8)
 for _kind, _table in TABLE_OF.items():
@@ -39,7 +40,9 @@ for _kind, _table in TABLE_OF.items():
 TABLE_BY_KIND.flags.writeable = False
 
 ROW_TYPES: Mapping[Table, np.dtype[np.void]] = {
-    table: np.dtype([*COMMON, *((f.name, "<i4" if f.signed else "<u4") for f in fields)])
+    table: np.dtype(
+        [*COMMON, *((f.name, "<i4" if f.signed else "<u4") for f in fields)], align=True
+    )
     for table, fields in FIELDS.items()
 }
 """The structured array of each table."""
@@ -57,6 +60,7 @@ class Batch:
     lost: int = 0
     """Records that were damaged and left out."""
     _places: dict[Table, Places] = field(default_factory=dict, repr=False)
+    _spread: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -68,7 +72,9 @@ class Batch:
             if self.only(table):
                 found = np.arange(len(self.kind))
             else:
-                found = np.flatnonzero(TABLE_BY_KIND[self.kind] == table)
+                if "table" not in self._spread:
+                    self._spread["table"] = TABLE_BY_KIND.take(self.kind)
+                found = np.flatnonzero(self._spread["table"] == table)
             self._places[table] = found
         return found
 
@@ -85,15 +91,25 @@ class Batch:
 
     def cpu(self) -> U32:
         """CPU of each event."""
-        return self.spread("cpu").astype(np.uint32, copy=False)
+        return self._cached("cpu")
 
     def task(self) -> U32:
         """Task number of each event."""
-        return self.spread("task").astype(np.uint32, copy=False)
+        return self._cached("task")
 
     def time(self, ns_per_tick: int) -> U64:
         """Virtual nanoseconds of each event."""
-        return self.tick * np.uint64(ns_per_tick) + self.spread("skipped")
+        key = f"time {ns_per_tick}"
+        if key not in self._spread:
+            self._spread[key] = self.tick * np.uint64(ns_per_tick) + self.spread("skipped")
+        found: U64 = self._spread[key]
+        return found
+
+    def _cached(self, name: str) -> U32:
+        if name not in self._spread:
+            self._spread[name] = self.spread(name)
+        found: U32 = self._spread[name]
+        return found
 
     def rows(self, table: Table, ns_per_tick: int) -> Rows:
         """The events of a table as a structured array of type ROW_TYPES[table]."""
@@ -101,15 +117,14 @@ class Batch:
         rows = np.empty(len(places), ROW_TYPES[table])
         if not len(places):
             return rows
-        all_of_them = len(places) == len(self.kind)
-        run = np.searchsorted(self.runs["start"], places, side="right") - 1
         rows["seq"] = places
-        tick = self.tick if all_of_them else self.tick[places]
-        rows["kind"] = self.kind if all_of_them else self.kind[places]
-        rows["cpu"] = self.runs["cpu"][run]
-        rows["task"] = self.runs["task"][run]
-        rows["tick"] = tick
-        rows["time"] = tick * np.uint64(ns_per_tick) + self.runs["skipped"][run]
+        common = (
+            ("kind", self.kind), ("tick", self.tick), ("time", self.time(ns_per_tick)),
+            ("cpu", self._cached("cpu")), ("task", self._cached("task")),
+        )  # fmt: skip
+        everything = len(places) == len(self.kind)
+        for name, values in common:
+            rows[name] = values if everything else values.take(places)
         for name, column in self.tables[table].items():
             rows[name] = column
         return rows

@@ -206,7 +206,8 @@ def _runs(columns: dict[int, tuple[Descriptor, memoryview]], events: int) -> np.
 
 def _complete(batch: Batch) -> None:
     """Check that each table has all its columns, with a value an event of its kinds."""
-    found = np.bincount(TABLE_BY_KIND[batch.kind], minlength=max(Table) + 1)
+    found = np.zeros(max(Table) + 1, np.int64)
+    np.add.at(found, TABLE_BY_KIND, np.bincount(batch.kind, minlength=256))
     for table, fields in FIELDS.items():
         columns = batch.tables.get(table, {})
         events = int(found[table])

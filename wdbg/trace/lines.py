@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from wdbg.trace.batch import Batch, Rows
+from wdbg.trace.batch import Batch, Places, Rows
 from wdbg.trace.events import Kind
-from wdbg.trace.names import Names
+from wdbg.trace.names import Names, fixed
 from wdbg.trace.upstream import EVENTS, Converter, Select
 
 Chars = npt.NDArray[np.uint8]
@@ -54,9 +54,6 @@ TEMPLATES = {
 ("place" shows a field of ours, not one of the kernel's)."""
 
 _HEX = frozenset(("void *", "unsigned long"))
-_STATES = np.array(
-    ["R", *(("S", "D", "T", "t", "X", "Z", "P", "I")[bit] for bit in range(8)), "?"], "S1"
-)
 COLOURS = {
     "ftrace": b"\x1b[32m", "sched": b"\x1b[33m", "lock": b"\x1b[35m", "irq": b"\x1b[36m",
     "timer": b"\x1b[36m", "printk": b"\x1b[1m", "wdbg": b"\x1b[31m",
@@ -64,6 +61,24 @@ COLOURS = {
 _OFF, _DIM = b"\x1b[0m", b"\x1b[2m"
 
 Part = bytes | Chars
+
+
+class Strings:
+    """Texts of which columns are made by number; control characters become question marks."""
+
+    def __init__(self, texts: npt.NDArray[np.bytes_]) -> None:
+        self._chars = _clean(texts)
+        self._lengths = np.count_nonzero(self._chars, axis=1)
+
+    def take(self, rows: Places) -> Chars:
+        """The texts of these numbers, as wide as the longest of them."""
+        width = int(self._lengths[rows].max()) if len(rows) else 0
+        found: Chars = self._chars[:, :width][rows]
+        return found
+
+
+def _texts(*texts: str) -> Strings:
+    return Strings(fixed(texts, 1 + max(map(len, texts))))
 
 
 class Lines:
@@ -74,6 +89,9 @@ class Lines:
         self._names = names
         self._ns_per_tick = ns_per_tick
         self._colour = colour
+        self._functions = Strings(names.function_names)
+        shown = [f"{life.comm:>16}-{life.pid:<7}" for life in names.lives]
+        self._tasks = Strings(fixed(shown, 48))
         self._parsed = {kind: _parse(kind) for kind in EVENTS}
         self.counts: dict[str, int] = {}
 
@@ -96,16 +114,16 @@ class Lines:
 
     def _block(self, kind: Kind, rows: Rows, fields: Rows) -> Chars:
         """Lines of events of one kind, a row of characters each."""
-        names = self._names
-        life = names.life(rows["task"], rows["tick"])
+        life = self._names.life(rows["task"], rows["tick"])
         event = EVENTS[kind]
         colour = COLOURS.get(event.system, b"") if self._colour else b""
+        seconds = rows["time"] // np.uint64(10**9)
+        fraction = (rows["time"] - seconds * np.uint64(10**9)).astype(np.uint32)
         parts: list[Part] = [
-            _right(_clean(names.comms[life]), 16), b"-", _left(decimal(names.pids[life]), 7),
-            b" [", decimal(rows["cpu"], 3), b"] ", _DIM if self._colour else b"",
-            _right(decimal(rows["time"] // np.uint64(10**9)), 5), b".",
-            decimal(rows["time"] % np.uint64(10**9), 9), _OFF if self._colour else b"",
-            b": ", colour, event.name.encode(), _OFF if colour else b"", b": ",
+            self._tasks.take(life), b" [", decimal(rows["cpu"], 3), b"] ",
+            _DIM if self._colour else b"", _seconds(seconds), b".", decimal(fraction, 9),
+            _OFF if self._colour else b"", b": ", colour, event.name.encode(),
+            _OFF if colour else b"", b": ",
         ]  # fmt: skip
         for piece in self._parsed[kind]:
             if isinstance(piece, bytes):
@@ -119,6 +137,8 @@ class Lines:
         if how == "us":
             return _micros(fields["rettime"] - fields["calltime"])
         column = rows[name] if how == "place" else fields[name]
+        if name == "func":
+            return self._functions.take(self._names.function_rows(rows["function"]))
         if column.dtype.kind == "S":
             return _clean(column)
         if how == "hex":
@@ -128,19 +148,18 @@ class Lines:
         if how == "cpu":
             return decimal(column, 3)
         if how == "indent":
-            spaces = np.array([b" " * (2 * n) for n in range(MAX_INDENT + 1)])
-            return _clean(spaces[np.clip(column, 0, MAX_INDENT)])
+            return _INDENTS.take(np.clip(column, 0, MAX_INDENT))
         if how == "state":
-            return _clean(_STATES[_state_row(column)])
+            return _STATES.take(_state_row(column))
         if how == "lockflags":
-            return _clean(np.array([b"", b"try ", b"read ", b"try read "])[column & 3])
+            return _LOCK_FLAGS.take((column & 3).astype(np.intp))
         return decimal(column)
 
     def _symbol(self, positions: npt.NDArray[np.uint32], offset: bool) -> Chars:
         """Function names of positions, with the offset in them if asked for."""
         names = self._names
         rows = names.position_rows(positions)
-        shown: list[Part] = [_clean(names.function_names[rows])]
+        shown: list[Part] = [self._functions.take(rows)]
         if offset:
             inside = positions - names.starts[rows]
             shown += [b"+", hexadecimal(inside)]
@@ -263,22 +282,12 @@ def _micros(nanoseconds: npt.NDArray[np.uint64]) -> Chars:
     return _beside(len(whole), [whole, b".", decimal(nanoseconds % np.uint64(1000), 3)])
 
 
-def _left(chars: Chars, width: int) -> Chars:
-    """Filled up with spaces behind."""
-    return _fill(chars, width, before=False)
-
-
-def _right(chars: Chars, width: int) -> Chars:
-    """Filled up with spaces in front."""
-    return _fill(chars, width, before=True)
-
-
-def _fill(chars: Chars, width: int, before: bool) -> Chars:
-    lengths = np.count_nonzero(chars, axis=1)
-    missing = np.maximum(width - lengths, 0)
-    room = np.arange(width)
-    spaces = np.where(room[None, :] < missing[:, None], np.uint8(32), np.uint8(0))
-    return np.concatenate((spaces, chars) if before else (chars, spaces), axis=1)
+def _seconds(seconds: npt.NDArray[np.uint64]) -> Part:
+    """Right-aligned; nearly always the same for all of a block."""
+    if len(seconds) and seconds[0] == seconds[-1]:
+        return b"%5d" % int(seconds[0])
+    different, rows = np.unique(seconds, return_inverse=True)
+    return _texts(*(f"{one:>5}" for one in different.tolist())).take(rows)
 
 
 def _state_row(states: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
@@ -288,3 +297,8 @@ def _state_row(states: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
     for bit in range(7, -1, -1):
         row[(low >> np.uint32(bit)) & 1 != 0] = bit + 1
     return row
+
+
+_STATES = _texts("R", *"SDTtXZPI", "?")
+_LOCK_FLAGS = _texts("", "try ", "read ", "try read ")
+_INDENTS = _texts(*("  " * n for n in range(MAX_INDENT + 1)))

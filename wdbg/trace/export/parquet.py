@@ -92,7 +92,12 @@ class Exporter:
             table = pa.table(columns)
             if kind not in self._files:
                 path = self._target / f"{kind.name.lower()}.parquet"
-                self._files[kind] = pq.ParquetWriter(path, table.schema, compression="zstd")
+                # Dictionaries pay for names only; of numbers they cost more than they save.
+                named = [c.name for c in table.schema if pa.types.is_dictionary(c.type)]
+                self._files[kind] = pq.ParquetWriter(
+                    path, table.schema, compression="zstd", compression_level=1,
+                    use_dictionary=named, write_statistics=["seq", "tick", "time", "cpu"],
+                )  # fmt: skip
             self._files[kind].write_table(table)
             name = kind.name.lower()
             self._counts[name] = self._counts.get(name, 0) + len(table)
