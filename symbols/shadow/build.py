@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from symbols.errors import SymbolsError
@@ -41,9 +42,6 @@ from symbols.wasm.dataplan import data_ranges
 from symbols.wasm.module import Module
 from symbols.wasm.types import Kind
 
-VERSION: Final = "1"
-"""Of the file's contents: part of its build id and of its name in the cache."""
-
 HOST_NAME: Final = b"__host__"
 """What GDB calls the caller of outermost frames."""
 
@@ -54,12 +52,35 @@ _UNCHANGED = (".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offs
 _STRINGS = frozenset({".debug_str", ".debug_line_str"})
 
 
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The parts of a shadow ELF."""
+
+    sections: tuple[Section, ...]
+    symbols: tuple[Symbol, ...]
+    base: int
+    """Address of the code."""
+
+    def write(self, index: bytes = b"") -> bytes:
+        """The file, with GDB's index of it if there is one."""
+        extra = [_section(INDEX, index)] if index else []
+        return write_elf([*self.sections, *extra], self.symbols, self.base)
+
+
+INDEX: Final = ".gdb_index"
+
+
 def shadow_elf(module: Module, number: int = 0, *, dwarf: bool = True) -> bytes:
     """The ELF for GDB of module `number` (0: the kernel, programs from 1).
 
     Raises SymbolsError if the module or its DWARF is malformed, or has no room in GDB's address
     space. A module without DWARF has symbols only, as has one whose DWARF is not asked for.
     """
+    return shadow(module, number, dwarf=dwarf).write()
+
+
+def shadow(module: Module, number: int = 0, *, dwarf: bool = True) -> Shadow:
+    """The same in parts."""
     base = code_base(number)
     section = module.section(SectionId.CODE)
     if section is None:
@@ -82,17 +103,19 @@ def shadow_elf(module: Module, number: int = 0, *, dwarf: bool = True) -> bytes:
         symbols.append(Symbol(HOST_NAME, HOST_BASE, HOST_SIZE, SymbolType.FUNCTION, _HOST))
         symbols += table_symbols(module, _DATA, limit)
     contents = {name: module.contents(s) for name, s in module.dwarf.items()}
+    frame = debug_frame(base, size, host=not number)
+    sections.append(Section(".debug_frame", SectionType.PROGBITS, data=frame, alignment=4))
     if dwarf and contents.get(".debug_info"):
         info, rewritten = _dwarf(module, contents, number, base, size)
         if not number:
             symbols += data_symbols(info, _DATA, limit)
         sections += rewritten
-        identity = hashlib.sha1(VERSION.encode() + module.data, usedforsecurity=False).digest()
-        note = build_id_note(identity)
+        identity = hashlib.sha1(usedforsecurity=False)
+        for part in sections:
+            identity.update(part.name.encode() + b"\0" + part.data)
+        note = build_id_note(identity.digest())
         sections.append(Section(".note.gnu.build-id", SectionType.NOTE, data=note, alignment=4))
-    frame = debug_frame(base, size, host=not number)
-    sections.append(Section(".debug_frame", SectionType.PROGBITS, data=frame, alignment=4))
-    return write_elf(sections, symbols, base)
+    return Shadow(tuple(sections), tuple(symbols), base)
 
 
 def _dwarf(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from symbols.dwarf.index import cache_directory
 from symbols.errors import SymbolsError
-from symbols.shadow.build import shadow_elf
+from symbols.shadow.build import shadow
+from symbols.shadow.gdbindex import gdb_index
 from symbols.wasm.module import Module
 
 KEEP = 24
@@ -29,17 +30,22 @@ def cached_elf(
     number: int = 0,
     cache: Path | None = None,
     damaged: Callable[[str], None] = lambda _: None,
+    *,
+    index: bool = True,
 ) -> Path:
     """The ELF of the module in file `path`, which the guest loaded as number `number` (0: the
     kernel, programs from 1), in a directory of its own; `cache` is the directory of all. It has the
     module's name without the suffix: scripts of the kernel look for "vmlinux".
 
-    If the DWARF is malformed, `damaged` is told how, and the file has names only. SymbolsError if
-    the file is no module; OSError if it cannot be read or the cache cannot be written.
+    With `index` it has GDB's own index, if there is a GDB to make one: GDB starts sooner by most
+    of a second. If the DWARF is malformed, `damaged` is told how, and the file has names only.
+
+    SymbolsError if the file is no module; OSError if it cannot be read or the cache cannot be
+    written.
     """
     data = path.read_bytes()
     root = cache or cache_directory()
-    key = hashlib.sha256(hashlib.sha256(data).digest() + _version() + bytes((number & 0xFF,)))
+    key = hashlib.sha256(hashlib.sha256(data).digest() + _version() + bytes((number & 0xFF, index)))
     place = root / f"{_PREFIX}{key.hexdigest()[:40]}"
     elf = place / path.stem
     if elf.is_file():
@@ -51,11 +57,14 @@ def cached_elf(
     module = Module(data)
     place.mkdir(parents=True, exist_ok=True)
     try:
-        contents = shadow_elf(module, number)
+        parts = shadow(module, number)
     except SymbolsError as error:
-        contents = shadow_elf(module, number, dwarf=False)
+        parts = shadow(module, number, dwarf=False)
         damaged(str(error))
         write_whole(place / _DAMAGE, str(error).encode())
+    contents = parts.write()
+    if index:
+        contents = parts.write(gdb_index(contents, place))
     write_whole(elf, contents)
     _tidy(root)
     return elf

@@ -7,7 +7,6 @@ from pathlib import Path
 
 _HEADER = """\
 # Made by wdbg: what GDB needs to know about this guest. Load it with `gdb -x`.
-set architecture i386
 set osabi none
 set breakpoint pending on
 set disassemble-next-line off
@@ -21,15 +20,18 @@ def gdb_script(
     directories: Sequence[Path] = (),
     scripts: Sequence[Path] = (),
 ) -> str:
-    """Commands that load `elf`, map the names of source files by prefix to where they are here,
-    look for others in `directories`, and load Python `scripts`. ValueError for a path that GDB's
-    commands cannot express."""
+    """Commands that load `elf` unless something is loaded, map the names of source files by
+    prefix to where they are here, look for others in `directories`, and load Python `scripts`.
+    ValueError for a path that GDB's commands cannot express."""
     lines = [_HEADER.rstrip()]
     for prefix, place in sources.items():
         lines.append(f"set substitute-path {_quoted(prefix)} {_quoted(str(place))}")
     lines += [f"directory {_quoted(str(place))}" for place in directories]
     if elf is not None:
-        lines.append(f"file {_quoted(str(elf))}")
+        path = _bare(str(elf))
+        lines.append(
+            f'python gdb.current_progspace().filename or gdb.execute("file " + {_quoted(path)!r})'
+        )
     lines += [f"source {_bare(str(script))}" for script in scripts]
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,13 @@ def test_gdb() -> None:
     assert gdb_line(Address("::1", 1), None) == "gdb -ex 'target remote [::1]:1'"
 
 
+def test_gdb_reads_the_commands_beside_the_elf(tmp_path: Path) -> None:
+    elf = tmp_path / "vmlinux"
+    Path(f"{elf}.gdb").write_text("")
+    line = f"gdb {elf} -ex 'source {elf}.gdb' -ex 'target remote :7'"
+    assert gdb_line(Address("127.0.0.1", 7), elf) == line
+
+
 def test_lldb() -> None:
     url = "connect://127.0.0.1:1234"
     expected = f"lldb-22 -o 'process connect --plugin wasm {url}'"

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from wdbg.gdbstub.listener import LOOPBACK, Address
+from wdbg.gdbstub.symbolfiles import script_of
 
 _ANY = frozenset({"0.0.0.0", "::"})
 
@@ -19,9 +20,15 @@ def endpoint(address: Address) -> str:
 
 
 def gdb_line(address: Address, elf: Path | None) -> str:
-    """The command that starts GDB on a guest. With no shadow ELF it has no symbols."""
-    words = ["gdb", *([str(elf)] if elf else []), "-ex", f"target remote {endpoint(address)}"]
-    return shlex.join(words)
+    """The command that starts GDB on a guest. With no shadow ELF it has no symbols; commands
+    beside the ELF are read."""
+    words = ["gdb"]
+    if elf is not None:
+        words.append(str(elf))
+        script = script_of(elf)
+        if script.is_file():
+            words += ["-ex", f"source {script}"]
+    return shlex.join([*words, "-ex", f"target remote {endpoint(address)}"])
 
 
 def lldb_line(address: Address) -> str:

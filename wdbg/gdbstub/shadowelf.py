@@ -24,6 +24,8 @@ def open_shadow_elf(path: Path, number: int) -> Path:
         [sys.executable, "-m", "wdbg.gdbstub.shadowelf", str(path), str(number)],
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
+    # about damaged DWARF; the terminal may be in raw mode
+    sys.stderr.write(done.stderr.decode(errors="replace").replace("\n", "\r\n"))
     try:
         message = json.loads(done.stdout)
     except ValueError:

@@ -80,6 +80,11 @@ def _warning(module: Path) -> Callable[[str], None]:
     return warn
 
 
+def script_of(elf: Path) -> Path:
+    """Where an ELF's commands are."""
+    return elf.with_name(f"{elf.name}.gdb")
+
+
 def write_script(kernel: Path, elf: Path) -> Path:
     """Write the commands for a kernel beside its ELF, as the ELF's name and ".gdb". OSError if that
     cannot be done."""
@@ -102,7 +107,7 @@ def write_script(kernel: Path, elf: Path) -> Path:
         )
     except ValueError as error:
         raise BadInput(str(error)) from None
-    script = elf.with_name(f"{elf.name}.gdb")
+    script = script_of(elf)
     write_whole(script, text.encode())
     return script
 

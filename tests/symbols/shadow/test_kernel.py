@@ -92,6 +92,12 @@ def test_it_is_made_once(guest_kernel: Path, tmp_path: Path):
     assert cached_elf(guest_kernel, cache=tmp_path) == first
     assert first.stat().st_mtime_ns == stamp
     assert time.monotonic() - begun < 60
-    assert cached_elf(guest_kernel, 0, tmp_path).read_bytes() == shadow_elf(
-        Module(guest_kernel.read_bytes())
-    )
+    bare = cached_elf(guest_kernel, 0, tmp_path, index=False)
+    assert bare.read_bytes() == shadow_elf(Module(guest_kernel.read_bytes()))
+    assert [s.name for s in first.parent.iterdir()] == ["vmlinux"], "nothing temporary is left"
+
+
+def test_it_has_an_index_that_gdb_uses(elf: Path):
+    out = gdb([elf], ["maint print objfiles vmlinux", "maint info sections .gdb_index"])
+    assert ".gdb_index" in out
+    assert 'faked for "gdb_index"' in out or "Psymtab" not in out
