@@ -19,6 +19,7 @@ from wdbg.errors import BadInput
 from wdbg.instrument.cache import cache_root
 from wdbg.instrument.points import Recording
 from wdbg.instrument.result import FunctionTable
+from wdbg.linux.lockclasses import lock_classes
 from wdbg.linux.lockpoints import lock_points
 from wdbg.linux.schedpoints import (
     TaskFields,
@@ -34,7 +35,7 @@ from wdbg.runtime.kernel import read_module
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
 from wdbg.runtime.tracer import TaskOffsets, Tracer
-from wdbg.trace.feed import Feed, FunctionRow, TraceHeader
+from wdbg.trace.feed import Feed, FunctionRow, LockClassRow, TraceHeader
 
 EVENTS = ("call", "lock", "sched", "irq", "syscall", "mem")
 DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
@@ -207,6 +208,7 @@ class TraceRequest:
         feed = Feed(self.path, header)
         self._functions = functions
         fields = self.fields
+        feed.classes(self._classes(digest, module))
         offsets = None
         if min(fields.pid, fields.tgid, fields.comm) >= 0:
             offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
@@ -240,9 +242,28 @@ class TraceRequest:
         """The file with all functions, kept in the cache: a trace's writer copies it."""
         place = cache_root() / "trace"
         path = place / f"functions-{digest[:32]}-{TABLE_VERSION}.json"
-        if path.is_file():
-            return path
-        text = json.dumps([asdict(row) for row in self._rows(module, functions)])
+        if not path.is_file():
+            self._store(path, [asdict(row) for row in self._rows(module, functions)])
+        return path
+
+    def _classes(self, digest: str, module: bytes) -> list[LockClassRow]:
+        """The places where locks are initialised, kept in the cache."""
+        if "lock" not in self.events:
+            return []
+        path = cache_root() / "trace" / f"classes-{digest[:32]}-{TABLE_VERSION}.json"
+        try:
+            return [LockClassRow(**row) for row in json.loads(path.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            pass  # not there yet, or damaged
+        rows = lock_classes(module, self.index)
+        self._store(path, [asdict(row) for row in rows])
+        return rows
+
+    @staticmethod
+    def _store(path: Path, value: object) -> None:
+        """Write a file of the cache at once."""
+        place = path.parent
+        text = json.dumps(value)
         try:
             place.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=place, delete=False) as new:
@@ -250,7 +271,6 @@ class TraceRequest:
             os.replace(new.name, path)
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error.strerror}", "set XDG_CACHE_HOME") from None
-        return path
 
     def _rows(self, module: bytes, functions: FunctionTable) -> list[FunctionRow]:
         pointers = _table_indices(module)

@@ -27,7 +27,7 @@ class Does(enum.Enum):
     PREPARE = "begins a wait that another function ends"
     FINISH = "ends it"
     DOWNGRADE = "turns a writer into a reader"
-    INIT = "initialises it; the third argument is its class's key"
+    INIT = "initialises it; the place of the call is its class (lockclasses.py)"
 
 
 _READ = LockFlag.READ
@@ -174,5 +174,5 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
         reader = record(Kind.LOCK_ACQUIRED, "state", more=LockFlag.READ)
         yield Point(name, entry=(releases,), exit=(reader,))
     else:
-        fields = (*lock, (LOW2, "param2"))
+        fields = (*lock, (LOW1, "site"), (LOW2, "site"))
         yield Point(name, entry=(Record(Kind.LOCK_INIT, constant, fields),))
