@@ -19,7 +19,8 @@ class FlightRecorder:
         """`size`: bytes of records that are kept."""
         self._feed = feed
         self._size = size
-        self._memory = mmap.mmap(-1, size)
+        # Private: a forked copy of the machine has a recorder of its own.
+        self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             try:
                 self._memory.madvise(mmap.MADV_HUGEPAGE)  # 512 times fewer faults on the way
