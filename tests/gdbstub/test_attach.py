@@ -1,5 +1,6 @@
 """The lines that tell how to attach."""
 
+import shlex
 from pathlib import Path
 
 from wdbg.gdbstub.attach import gdb_line, lldb_line
@@ -25,3 +26,20 @@ def test_lldb() -> None:
     expected = f"lldb-22 -o 'process connect --plugin wasm {url}'"
     assert lldb_line(Address("127.0.0.1", 1234)) == expected
     assert lldb_line(Address("::", 1234)) == expected
+
+
+def test_lldb_finds_sources(tmp_path: Path) -> None:
+    kernel = tmp_path / "vmlinux.wasm"
+    here = Address("127.0.0.1", 7)
+    assert lldb_line(here, kernel) == lldb_line(here)
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "k 6").mkdir()
+    (tmp_path / "build-info.json").write_text('{"source": "k 6"}')
+    line = lldb_line(here, kernel)
+    words = shlex.split(line)
+    assert words[:2] == ["lldb-22", "-o"]
+    assert shlex.split(words[2])[:3] == ["settings", "set", "target.source-map"]
+    assert shlex.split(words[2])[3:] == [
+        "/usr/src/linux-6.12-wdbg", str(tmp_path / "k 6"), ".", str(tmp_path / "sources"),
+    ]  # fmt: skip
+    assert words[3:] == ["-o", "process connect --plugin wasm connect://127.0.0.1:7"]

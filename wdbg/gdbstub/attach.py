@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from wdbg.gdbstub.listener import LOOPBACK, Address
-from wdbg.gdbstub.symbolfiles import script_of
+from wdbg.gdbstub.symbolfiles import script_of, source_map
 
 _ANY = frozenset({"0.0.0.0", "::"})
 
@@ -31,9 +31,18 @@ def gdb_line(address: Address, elf: Path | None) -> str:
     return shlex.join([*words, "-ex", f"target remote {endpoint(address)}"])
 
 
-def lldb_line(address: Address) -> str:
-    """The same for LLDB."""
+def lldb_line(address: Address, kernel: Path | None = None) -> str:
+    """The same for LLDB; with the kernel's file it also finds the sources."""
+    words = ["lldb-22"]
+    sources = source_map(kernel) if kernel is not None else {}
+    if sources:
+        pairs = shlex.join(str(word) for pair in sources.items() for word in pair)
+        words += ["-o", f"settings set target.source-map {pairs}"]
+    return shlex.join([*words, "-o", lldb_connect(address)])
+
+
+def lldb_connect(address: Address) -> str:
+    """LLDB's command that attaches it."""
     host = LOOPBACK if address.host in _ANY else address.host
     host = f"[{host}]" if ":" in host else host
-    url = f"connect://{host}:{address.port}"
-    return shlex.join(["lldb-22", "-o", f"process connect --plugin wasm {url}"])
+    return f"process connect --plugin wasm connect://{host}:{address.port}"

@@ -112,6 +112,14 @@ def write_script(kernel: Path, elf: Path) -> Path:
     return script
 
 
+def source_map(kernel: Path) -> dict[str, Path]:
+    """Where the sources of an example guest lie, by what their paths in the DWARF start with: "."
+    are programs, whose paths are relative. Empty for other kernels."""
+    guest = kernel.resolve().parent
+    found = {SOURCE_PREFIX: _source(guest), ".": guest / "sources"}
+    return {prefix: path for prefix, path in found.items() if path is not None and path.is_dir()}
+
+
 def _source(guest: Path) -> Path | None:
     """Where the kernel's source lies, as the guest's build-info.json says."""
     try:

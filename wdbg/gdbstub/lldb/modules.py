@@ -26,6 +26,12 @@ HOST = MOST_MODULES - 1
 HOST_PC = module_address(HOST, host_pc())
 
 
+def prepare(kernel: Path) -> None:
+    """Make what LLDB reads of a kernel, unless the cache has it: it takes seconds, and LLDB gives
+    up after five. BadInput if the file cannot be read, WdbgError if the cache cannot be written."""
+    view_of(kernel.resolve(), 0, cache_root() / "symbols" / "lldb")
+
+
 class Modules:
     """What has been read of the guest's modules. One object serves all clients of a run."""
 
