@@ -19,6 +19,7 @@ from wdbg.runtime.console import Console
 from wdbg.runtime.engine import PAGE, Engine, SharedMemory
 from wdbg.runtime.kernel import Kernel
 from wdbg.runtime.machine import Machine
+from wdbg.runtime.probes import Probes
 from wdbg.runtime.program import Programs
 from wdbg.runtime.scheduler import RoundRobin, Scheduler
 
@@ -76,14 +77,24 @@ def machine(
     cpus: int = 4,
 ) -> Machine:
     """Boot a mini kernel; nothing has run yet."""
-    done = instrument_kernel(wat2wasm(text(body)), variant, LinuxWasm.port)
+    original = wat2wasm(text(body))
+    done = instrument_kernel(original, variant, LinuxWasm.port)
     engine = Engine()
     directory.mkdir(exist_ok=True)
+    path = directory / "mini.wasm"
+    path.write_bytes(original)
     store_code(directory, engine.compile(done.wasm), done)
     code = CompiledCode(directory)
     kernel = Kernel(Path("mini.wasm"), engine.load(code.machine_code), code)
     abi = LinuxWasm(kernel, Programs(engine, variant, Cache(directory / "cache")))
     memory = SharedMemory(engine, 4, 256)
-    made = Machine(engine, abi, memory, 256 * PAGE, scheduler or RoundRobin(), console)
+    made = Machine(
+        engine, abi, memory, 256 * PAGE, scheduler or RoundRobin(), console,
+        debug_pages=variant.debug_pages,
+    )  # fmt: skip
+    if variant.probes:
+        made.probes = Probes(made.mailbox)
+        made.reloads = variant.reload
+        made.probes.add("mini", path, code)
     abi.boot(command_line, bytes(initrd) if initrd is not None else None, cpus)
     return made

@@ -34,7 +34,7 @@ ECHO = """
       (i32.store (i32.const 2048) (i32.const 0))
       (local.set $n (call $get (i32.const 20000) (i32.const 16)))
       (call $say (i32.const 20000) (local.get $n))
-      (br_if $again 
+      (br_if $again
         (i32.ne (i32.load8_u (i32.add (i32.const 19999) (local.get $n))) (i32.const 116))))
     (call $panic (i32.const 16384)))"""
 """Echoes what is typed until a piece ends with t; CPU 1 has a timer of its own."""

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from symbols.shadow.addresses import MEMORY_LIMIT
@@ -20,9 +21,11 @@ from wdbg.gdbstub.attach import gdb_line, lldb_line
 from wdbg.gdbstub.gdb.dialect import gdb_dialect
 from wdbg.gdbstub.listener import Address, Listener
 from wdbg.gdbstub.lldb.dialect import lldb_dialect
+from wdbg.gdbstub.lldb.modules import prepare
 from wdbg.gdbstub.server import Server
 from wdbg.gdbstub.shadowelf import open_shadow_elf
-from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.boot import BootOptions, boot
+from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.journal import Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
@@ -97,7 +100,8 @@ def attach_lines(listeners: list[Listener], kernel: Path) -> list[str]:
             elf = _shadow(ModuleInfo(0, kernel.stem, kernel, 0, 0, 0, 0))
             lines.append(gdb_line(listener.address, elf))
         else:
-            lines.append(lldb_line(listener.address))
+            prepare(kernel)
+            lines.append(lldb_line(listener.address, kernel))
     return lines
 
 
@@ -108,11 +112,16 @@ def schedule_text(options: BootOptions) -> str:
     return "round robin"
 
 
+def boot_silent(options: BootOptions, variant: str) -> Machine:
+    """A guest of another variant that nobody sees."""
+    return boot(replace(options, variant=variant), StreamConsole(None))
+
+
 def make_session(machine: Machine, options: BootOptions) -> Session:
     """A session that knows the kernel's symbols, as far as there are any."""
 
     def rebuild(old: Machine, variant: str, place: Position) -> Machine:
-        return bring_to(old, options, variant, place)
+        return bring_to(old, partial(boot_silent, options, variant), place)
 
     symbols = None
     try:
@@ -201,7 +210,7 @@ def serve_request(
         lines = attach_lines(listeners, options.kernel)
         answer.send(progress="bringing the guest to the variant with stop points")
         place = Position(machine.moment())
-        debugged = bring_to(machine, options, "debug", place, progress)
+        debugged = bring_to(machine, partial(boot_silent, options, "debug"), place, progress)
     except WdbgError as error:
         for listener in listeners:
             listener.close()

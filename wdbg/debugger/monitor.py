@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wdbg.debugger.model import DebugError
+from wdbg.linux.dmesg import read_log
+from wdbg.linux.image import Corrupt, Unknown
 
 if TYPE_CHECKING:
     from wdbg.debugger.session import Session
@@ -58,7 +60,13 @@ def _seed(session: Session, _rest: str) -> str:
 
 def _dmesg(session: Session, _rest: str) -> str:
     """the kernel's log"""
-    return session.dmesg()
+    image = session.view.image
+    if image is None:
+        raise DebugError("the kernel has no DWARF: where its log lies is not known")
+    try:
+        return "".join(f"{line}\n" for line in read_log(image))
+    except (Corrupt, Unknown) as error:
+        raise DebugError(f"the kernel's log cannot be read: {error}") from None
 
 
 def _snapshot(_session: Session, _rest: str) -> str:

@@ -7,8 +7,13 @@ function's header (the declaration of its locals) belong to its entry.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
+from symbols.errors import SymbolsError
+from symbols.wasm.decode import instructions
 from wdbg.debugger.model import DebugError, Frame, ModuleInfo, Place
 from wdbg.runtime.probes import Captured, ProbedModule
 
@@ -68,3 +73,28 @@ def build_frames(
         place = Place(item.module, offset)
         frames.append(Frame(level, place, name, start or 0, depth, pointer))
     return tuple(frames)
+
+
+@lru_cache(maxsize=8)
+def _file(path: Path) -> mmap.mmap | None:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+
+
+def written_between(module: ProbedModule, start: int, end: int) -> set[int] | None:
+    """Locals that the code in [start, end) writes; None if the code cannot be read."""
+    data = _file(module.path) if module.path is not None else None
+    if data is None:
+        return None
+    base = module.code.facts.original_code_base
+    written = set()
+    try:
+        for item in instructions(data[base + start : base + end], 0, end - start):
+            if item.opcode.name in ("local.set", "local.tee") and isinstance(item.operands[0], int):
+                written.add(item.operands[0])
+    except SymbolsError:
+        return None
+    return written

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wdbg.debugger.values import write_global
-from wdbg.runtime.boot import BootOptions, boot
-from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.journal import (
     GlobalWrite,
@@ -62,17 +60,16 @@ Progress = Callable[[str, float, float], None]
 
 def bring_to(
     old: Machine,
-    options: BootOptions,
-    variant: str,
+    fresh: Callable[[], Machine],
     target: Position,
     progress: Progress | None = None,
 ) -> Machine:
-    """A machine of `options` in another variant that stands where `old` stands; `old` is closed
-    then. ReplayError if it does not get there: `old` is as it was. Without `progress` a line on
-    stderr shows how far it is."""
+    """The machine that `fresh` boots, in another variant and on a silent console, once it stands
+    where `old` stands; `old` is closed then. ReplayError if it does not get there: `old` is as
+    it was. Without `progress` a line on stderr shows how far it is."""
     console = old.console
     digest = old.digest()
-    new = boot(replace(options, variant=variant), StreamConsole(None))
+    new = fresh()
     new.replay(old.journal)
     total = max(1, target.moment.ticks)
     started = time.monotonic()
@@ -94,9 +91,7 @@ def bring_to(
         if target != reached:
             go_to(new, target, show)
         if new.digest() != digest:
-            raise ReplayError(
-                f"the run in variant {variant} is not the same as before at tick {total}"
-            )
+            raise ReplayError(f"the run is not the same as before at tick {total}")
         new.go_live(console)
     except BaseException:
         old.abi.observe_parks()

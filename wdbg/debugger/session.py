@@ -6,14 +6,14 @@ stop point that it has reached, at a tick (somebody asked for a stop), or idle.
 
 from __future__ import annotations
 
-import enum
 import select
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wdbg.debugger import monitor, rewind
-from wdbg.debugger.breakpoints import Breakpoints
+from wdbg.debugger.conditions import Conditions
+from wdbg.debugger.levels import Level, Rebuild
 from wdbg.debugger.model import (
     Action,
     DebugError,
@@ -27,31 +27,29 @@ from wdbg.debugger.model import (
     Thread,
     WatchKind,
 )
-from wdbg.debugger.places import build_frames, entry_of, module_info, stop_for
 from wdbg.debugger.stepping import Plan, ReturnTrap
-from wdbg.debugger.threads import Threads
-from wdbg.debugger.values import global_item, write_global
-from wdbg.debugger.watchpoints import VALUE_LIMIT, Touch, Watchpoint, Watchpoints
+from wdbg.debugger.values import write_global
+from wdbg.debugger.view import View
+from wdbg.debugger.watchpoints import VALUE_LIMIT, Touch, Watchpoint
 from wdbg.errors import WdbgError
-from wdbg.instrument.layout import ACCESS_WRITE, STACK_POINTER_EXPORT
-from wdbg.linux.dmesg import read_log
-from wdbg.linux.image import Corrupt, Image, Symbols, Unknown
-from wdbg.linux.tasks import TaskTable
+from wdbg.instrument.layout import ACCESS_WRITE
+from wdbg.linux.image import Symbols
 from wdbg.runtime.cpu import Cpu
-from wdbg.runtime.journal import GlobalWrite, Hold, LocalWrite, MemoryWrite, Position
+from wdbg.runtime.journal import GlobalWrite, Hold, Intervention, LocalWrite, MemoryWrite, Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.memory import GuestFault
-from wdbg.runtime.probes import Captured, ProbedModule, Probes
+from wdbg.runtime.probes import ProbedModule, Probes
 from wdbg.runtime.stacks import read_stacks
 from wdbg.runtime.stop import Stop, StopKind
-from wdbg.runtime.task import Phase, Task
+from wdbg.runtime.task import Task
 
-SLICE_TICKS = 1 << 20
-"""Ticks between two looks at the clients: some milliseconds."""
 SLICE_SECONDS = 0.01
+"""Time between two looks at the clients, about: the number of ticks follows it, since a host call
+takes thousands of times as long as a tick."""
+LEAST_SLICE, MOST_SLICE = 1 << 8, 1 << 24
+"""Ticks."""
 WAIT_SECONDS = 0.05
-READ_LIMIT = 64 << 20
-"""Bytes that one read of memory returns at most."""
+"""Longest wait in `pump` for a client while no CPU may run."""
 
 _LASTING = {
     StopKind.PANIC: StopReason.PANIC,
@@ -60,25 +58,6 @@ _LASTING = {
 }
 """Ends of a run that can be looked at before the guest is gone."""
 _CONTINUE = Action(Resume.CONTINUE)
-
-Rebuild = Callable[[Machine, str, Position], Machine]
-"""(machine, name of a variant, where the machine stands) -> a machine that stands there."""
-
-
-class Level(enum.IntEnum):
-    """What the variant that runs can do, each more than the one before."""
-
-    DEBUG = 0
-    """Stop points."""
-    WATCH = 1
-    """Watchpoints."""
-    EDIT = 2
-    """Locals can be written."""
-
-    @property
-    def value_name(self) -> str:
-        """The variant's name."""
-        return self.name.lower()
 
 
 class Session:
@@ -90,76 +69,56 @@ class Session:
         symbols: Symbols | None = None,
         schedule: str = "",
         rebuild: Rebuild | None = None,
+        level: Level = Level.DEBUG,
     ) -> None:
         """The machine must have stop points; it may be at its first instruction or anywhere.
         `symbols` are the kernel's, `schedule` says in words who runs next. `rebuild` brings the
         guest to where it stands in another build variant; without it that is not possible."""
+        if machine.probes is None:
+            raise DebugError("the guest runs without stop points")
         self.machine = machine
         self.schedule = schedule
+        self.view = View(machine, symbols)
+        self.conditions = Conditions()
         self._rebuild = rebuild
-        self._variant = Level.DEBUG
-        self.watchpoints = Watchpoints()
-        self._touch: tuple[Task | None, Touch] | None = None
-        self._writing = False
+        self._level = level
         self._here: Position | None = None
-        self._edits: dict[int, int] = {}
-        self.image = Image(self._read, symbols) if symbols is not None else None
-        self.breakpoints = Breakpoints()
-        self._threads = Threads(TaskTable(self.image) if self.image is not None else None)
-        self._stacks: dict[int, list[Captured]] = {}
-        self._returns: dict[Place, ReturnTrap] = {}
-        self._plans: dict[int, Plan] = {}
-        self._stepping_armed = False
+        self._writing = False
+        self._slice = LEAST_SLICE
         self._greeted = 0
         self._skips: dict[int, tuple[int, int]] = {}
         self._hit: tuple[StopReason, Task, Place] | None = None
-        self._place: Place | None = None
         self._queued: StopEvent | None = None
         self._pending: tuple[Mapping[int, Action], Action] | None = None
         self._interrupted = False
         self._wakers: Sequence[int] = ()
-        self._event = StopEvent(StopReason.ATTACH, 0)
-        self.adopt(machine)
+        self._adopt(machine)
+        self._event = self._standing(StopReason.ATTACH)
 
-    def adopt(self, machine: Machine) -> None:
+    def _adopt(self, machine: Machine) -> None:
         """Take over a machine: the first one, or one that has been brought to the same place in
         another variant."""
-        if machine.probes is None:
-            raise DebugError("the guest runs without stop points")
-        old = self.machine
-        self.machine = machine
+        self.machine = self.view.machine = machine
         machine.on_probe = self._on_probe
         machine.on_access = self._on_access
         machine.memory.on_write = self._on_host_write
-        self.probes.on_add = self._module_added
         machine.pause_when_idle = True
         machine.console.wake_on(self._wakers)
+        self.probes.on_add = self.conditions.loaded
         self._greeted = len(self.probes.modules)
         self._forget()
-        if old is not machine:  # stop points have other numbers in another variant
-            self.breakpoints.forget_stops(self._locate)
-            for place, trap in self._returns.items():
-                stop = stop_for(self.probes.modules[trap.module], trap.offset)
-                self._returns[place] = replace(trap, stop=stop)
-        self._arm()
-        self._mark()
-        if old is machine:
-            self._event = self._standing(StopReason.ATTACH)
+        self.conditions.checks_accesses = self._level >= Level.WATCH
+        self.conditions.adopt(machine)
 
     @property
     def probes(self) -> Probes:
         """The stop points."""
-        assert self.machine.probes is not None
-        return self.machine.probes
-
-    def _read(self, address: int, length: int) -> bytes:
-        return self.machine.memory.read(address, length)
+        return self.view.probes
 
     def _forget(self) -> None:
         """The guest has moved: nothing that was read holds any more."""
         self._here = None
-        self._stacks.clear()
-        self._threads.forget()
+        self.view.forget()
 
     # ---- standing still
 
@@ -169,7 +128,7 @@ class Session:
 
     def threads(self) -> Sequence[Thread]:
         """See Debugger."""
-        return self._threads.all(self.machine)
+        return self.view.threads.all(self.machine)
 
     def thread(self, tid: int) -> Thread | None:
         """See Debugger."""
@@ -177,146 +136,65 @@ class Session:
 
     def modules(self) -> Sequence[ModuleInfo]:
         """See Debugger."""
-        return tuple(map(module_info, self.probes.modules))
-
-    def _task(self, tid: int) -> Task:
-        task = self._threads.task(self.machine, tid)
-        if task is None:
-            raise DebugError(f"there is no thread {tid}")
-        return task
-
-    def _captured(self, task: Task) -> list[Captured]:
-        """A task's frames; the event task's alone come cheaper than all."""
-        found = self._stacks.get(task.pointer)
-        if found is None:
-            wanted = [task]
-            if self._stacks:
-                done = self._stacks
-                wanted = [t for t in self.machine.tasks.values() if t.pointer not in done]
-            self._stacks.update(read_stacks(self.machine, wanted))
-            found = self._stacks.get(task.pointer, [])
-        return found
+        return self.view.modules()
 
     def frames(self, tid: int) -> Sequence[Frame]:
         """See Debugger."""
-        try:
-            task = self._task(tid)
-        except DebugError:
-            return ()
-        captured = self._captured(task)
-        if not captured:
-            return self._first_frame(task)
-        pointers = {}
-        for module in {item.module for item in captured}:
-            pointer = self._stack_pointer(task, module)
-            if pointer is not None:
-                pointers[module] = pointer
-        frames = build_frames(self.probes.modules, captured, pointers)
-        place = self._place
-        if place is not None and tid == self._event.tid and frames[0].place.module == place.module:
-            inner = frames[0]
-            virtual = Frame(
-                0, place, inner.function, inner.function_start, inner.depth, inner.stack_pointer
-            )
-            return (virtual, *frames[1:])
-        return frames
-
-    def _first_frame(self, task: Task) -> Sequence[Frame]:
-        """A task that has not run yet stands at the start of its first function."""
-        if not task.fresh or task.phase not in (Phase.CPU, Phase.KERNEL):
-            return ()
-        name = "ret_from_fork"
-        if task.phase is Phase.CPU:
-            name = "_start" if task.name.endswith("/0") else "_start_secondary"
-        module = self.probes.modules[0]
-        place = entry_of(module, name)
-        if place is None:
-            return ()
-        index = module.functions.index(name)
-        start = module.functions.start(index) if index is not None else None
-        pointer = self._stack_pointer(task, 0) or 0
-        return (Frame(0, place, name, start or place.offset, 0, pointer),)
-
-    def _stack_pointer(self, task: Task, module: int) -> int | None:
-        if module == 0:
-            for name in (STACK_POINTER_EXPORT, "__stack_pointer"):
-                value = task.kernel.global_value(name)
-                if value is not None:
-                    return value
-            return None
-        return None if task.user is None else _unsigned(task.user.stack_pointer, task)
-
-    def _value(self, tid: int, level: int, index: int, *, operand: bool) -> int | None:
-        captured = self._captured(self._task(tid))
-        if not 0 <= level < len(captured):
-            return None
-        at = self.machine.stopped_at
-        edited = at is not None and self._threads.task(self.machine, tid) is at[0]
-        if edited and index in self._edits and not (level or operand):
-            return self._edits[index]
-        frame = captured[level]
-        return (frame.operands if operand else frame.locals).get(index)
+        return self.view.frames(tid)
 
     def local(self, tid: int, level: int, index: int) -> int | None:
         """See Debugger."""
-        return self._value(tid, level, index, operand=False)
+        return self.view.value(tid, level, index, operand=False)
 
     def operand(self, tid: int, level: int, slot: int) -> int | None:
         """See Debugger."""
-        return self._value(tid, level, slot, operand=True)
+        return self.view.value(tid, level, slot, operand=True)
 
-    def set_local(self, tid: int, level: int, index: int, value: int) -> None:
+    def global_value(self, tid: int, module: int, index: int) -> int | None:
+        """See Debugger."""
+        return self.view.global_value(tid, module, index)
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """See Debugger."""
+        return self.view.read_memory(address, length)
+
+    def return_value(self, tid: int) -> int | None:
         """See Debugger."""
         at = self.machine.stopped_at
-        if level or at is None or at[0] is not self._task(tid):
-            raise DebugError("only the innermost frame of the task that has stopped can be written")
-        if index not in at[1].locals:
-            raise DebugError(f"local {index} is not available here")
-        if self._variant < Level.EDIT and self._rebuild is None:
-            raise DebugError("this guest cannot be brought to a variant with writable locals")
-        self._position()
-        self._edits[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+        return at[1].result if at is not None and at[0] is self.view.find(tid) else None
 
-    def _edit(self) -> None:
-        """Write the locals, now that the guest goes on: the variant that takes them may have to be
-        made first, and no client waits that long for an answer."""
-        if not self._edits:
-            return
-        self._switch(Level.EDIT)
-        for index, value in self._edits.items():
+    # ---- writing
+
+    def set_local(self, tid: int, level: int, index: int, value: int) -> None:
+        """See Debugger. The value is written when the guest goes on: the variant that takes it may
+        have to be made first, and no client waits that long for an answer."""
+        at = self.machine.stopped_at
+        if level or at is None or at[0] is not self.view.task(tid):
+            raise DebugError("only the innermost frame of the task that has stopped can be written")
+        if self.view.value(tid, level, index, operand=False) is None:
+            raise DebugError(f"local {index} is not available here")
+        if self._level < Level.EDIT and self._rebuild is None:
+            raise DebugError("this guest cannot be brought to a variant with writable locals")
+        self.view.edits[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+
+    def _write_locals(self) -> None:
+        if self.view.edits:
+            self._switch(Level.EDIT)
+        for index, value in self.view.edits.items():
             entry = LocalWrite(self._position(), index, value)
             try:
                 rewind.apply(self.machine, entry)
             except WdbgError as error:
                 raise DebugError(str(error)) from None
-            self.machine.journal.interventions.append(entry)
-        self._edits.clear()
-
-    def global_value(self, tid: int, module: int, index: int) -> int | None:
-        """See Debugger."""
-        task = self._task(tid)
-        if not 0 <= module < len(self.probes.modules):
-            return None
-        item = global_item(task, self.probes.modules[module], index)
-        if item is None:
-            return None
-        return item if isinstance(item, int) else _unsigned(item, task)
+            self._note(entry)
+        self.view.edits.clear()
 
     def set_global(self, tid: int, module: int, index: int, value: int) -> None:
         """See Debugger."""
-        task = self._task(tid)
+        task = self.view.task(tid)
         here = self._position()
         write_global(self.machine, task, module, index, value)
-        entry = GlobalWrite(here, task.pointer, module, index, value)
-        self.machine.journal.interventions.append(entry)
-
-    def read_memory(self, address: int, length: int) -> bytes:
-        """See Debugger."""
-        memory = self.machine.memory
-        size = memory.size()
-        if not 0 <= address < size or length < 0:
-            raise DebugError(f"no guest memory at {address:#x}")
-        return memory.read(address, min(length, size - address, READ_LIMIT))
+        self._note(GlobalWrite(here, task.pointer, module, index, value))
 
     def write_memory(self, address: int, data: bytes) -> None:
         """See Debugger."""
@@ -331,8 +209,12 @@ class Session:
             memory.write(address, data)
         finally:
             self._writing = False
-        self.machine.journal.interventions.append(MemoryWrite(here, address, data))
-        self._threads.forget()
+        self._note(MemoryWrite(here, address, data))
+        self.view.forget_threads()
+
+    def _note(self, entry: Intervention) -> None:
+        """What a debugger does to the run belongs into its journal."""
+        self.machine.journal.interventions.append(entry)
 
     def _position(self) -> Position:
         """Where the guest stood at this stop before anybody wrote anything."""
@@ -340,71 +222,46 @@ class Session:
             self._here = rewind.position(self.machine)
         return self._here
 
-    def return_value(self, tid: int) -> int | None:
-        """See Debugger."""
-        held = self.machine.stopped_at
-        return held[1].result if held is not None and held[0] is self._task(tid) else None
+    def _switch(self, level: Level) -> None:
+        """Go on in a variant that can do more. DebugError if that does not succeed; the guest is
+        as it was then."""
+        if level <= self._level:
+            return
+        if self._rebuild is None:
+            raise DebugError("this guest cannot be brought to another build variant")
+        try:
+            machine = self._rebuild(self.machine, level.variant, self._position())
+        except WdbgError as error:
+            raise DebugError(f"cannot bring the guest to another variant: {error}") from None
+        self._level = level
+        self._adopt(machine)
 
     # ---- stop conditions
 
     def add_breakpoint(self, place: Place, *, at_return: bool = False) -> None:
-        """See Debugger."""
-        if at_return:
-            self._trap_return(place)
+        """See Debugger. A place of a module that is not loaded yet waits for it."""
+        if not at_return:
+            self.conditions.add(place)
             return
-        stop = self._locate(place)
-        self.breakpoints.add(place, stop)
-        if stop is not None:
-            self.probes.modules[place.module].arm(stop)
-
-    def _locate(self, place: Place) -> int | None:
-        """The stop point of a place, None while its module is not loaded."""
-        if place.module < 0:
-            raise DebugError(f"there is no module {place.module}")
-        if place.module >= len(self.probes.modules):
-            return None
-        return stop_for(self.probes.modules[place.module], place.offset)
-
-    def _trap_return(self, place: Place) -> None:
-        """Stop the current task when it returns from the function that ends at `place`."""
-        task = self._threads.task(self.machine, self._event.tid)
+        task = self.view.find(self._event.tid)
         if task is None or not 0 <= place.module < len(self.probes.modules):
             raise DebugError("no task is in that function")
         function = self.probes.modules[place.module].functions.at(max(0, place.offset - 1))
-        captured = self._captured(task)
+        captured = self.view.captured(task)
         for level, item in enumerate(captured[:-1]):
             module = self.probes.modules[item.module]
             here = module.functions.at(module.stops.places[item.stop])
             if item.module == place.module and here == function:
                 caller = captured[level + 1]
+                offset = self.probes.modules[caller.module].stops.places[caller.stop]
                 left = len(captured) - level - 1
-                there = self.probes.modules[caller.module]
-                self._returns[place] = ReturnTrap(
-                    task.pointer,
-                    caller.module,
-                    caller.stop,
-                    there.stops.places[caller.stop],
-                    left,
-                )
-                there.arm(caller.stop)
+                trap = ReturnTrap(task.pointer, caller.module, caller.stop, offset, left)
+                self.conditions.add_return(place, trap)
                 return
 
     def remove_breakpoint(self, place: Place) -> None:
         """See Debugger."""
-        trap = self._returns.pop(place, None)
-        if trap is not None:
-            self._disarm(trap.module, trap.stop)
-            return
-        stop = self.breakpoints.remove(place)
-        if stop is not None:
-            self._disarm(*stop)
-
-    def _disarm(self, module: int, stop: int) -> None:
-        """Clear a stop point's byte unless something else needs it."""
-        if self.breakpoints.first(module, stop) is None and not any(
-            (trap.module, trap.stop) == (module, stop) for trap in self._returns.values()
-        ):
-            self.probes.modules[module].arm(stop, 0)
+        self.conditions.remove(place)
 
     def add_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
         """See Debugger. The guest is brought to the same place in the variant with access checks
@@ -415,58 +272,13 @@ class Session:
             self.machine.memory.check(address, length)
         except GuestFault as fault:
             raise DebugError(str(fault)) from None
-        if self._variant < Level.WATCH and self._rebuild is None:
+        if self._level < Level.WATCH and self._rebuild is None:
             raise DebugError("this guest cannot be brought to a variant with access checks")
-        self.watchpoints.add(Watchpoint(kind, address, length))
-        self._mark()
+        self.conditions.watch(Watchpoint(kind, address, length))
 
     def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
         """See Debugger."""
-        if self.watchpoints.remove(Watchpoint(kind, address, length)):
-            if self._variant >= Level.WATCH:
-                self.probes.watch(address, length, 0)
-            self._mark()
-
-    def _mark(self) -> None:
-        """Tell the guest's code which granules of memory are watched."""
-        if self._variant >= Level.WATCH:
-            for watchpoint in self.watchpoints:
-                self.probes.watch(watchpoint.address, watchpoint.length, 1)
-
-    def _switch(self, level: Level) -> None:
-        """Go on in a variant that can do more. DebugError if that does not succeed; the guest is
-        as it was then."""
-        if level <= self._variant:
-            return
-        if self._rebuild is None:
-            raise DebugError("this guest cannot be brought to another build variant")
-        try:
-            machine = self._rebuild(self.machine, level.value_name, self._position())
-        except WdbgError as error:
-            raise DebugError(f"cannot bring the guest to another variant: {error}") from None
-        self._variant = level
-        self.adopt(machine)
-
-    # ---- arming
-
-    def _arm(self) -> None:
-        """Write all bytes anew: those of breakpoints, or everything for a task that steps."""
-        probes = self.probes
-        probes.fill(0)
-        for module, stop in self.breakpoints.stops():
-            probes.modules[module].arm(stop)
-        for trap in self._returns.values():
-            probes.modules[trap.module].arm(trap.stop)
-        self._stepping_armed = False
-
-    def _on_turn(self, task: Task) -> None:
-        """Everything is armed only while a task that steps has its turn."""
-        stepping = task.pointer in self._plans or self._touch is not None
-        if stepping and not self._stepping_armed:
-            self.probes.fill(1)
-            self._stepping_armed = True
-        elif self._stepping_armed and not stepping:
-            self._arm()
+        self.conditions.unwatch(Watchpoint(kind, address, length))
 
     # ---- running
 
@@ -487,14 +299,14 @@ class Session:
     def _go(self) -> None:
         """Carry a `resume` out."""
         assert self._pending is not None
-        self._edit()
-        if len(self.watchpoints):
+        self._write_locals()
+        if len(self.conditions.watchpoints):
             self._switch(Level.WATCH)
         self._plan(*self._pending)
         self._pending = None
         self._skips = self._still_to_come()
-        self._touch = None
-        self._place = None
+        self.conditions.start()
+        self.view.virtual = None
         self._hit = None
         self._forget()
 
@@ -502,12 +314,12 @@ class Session:
         """Where the tasks stand that have been shown at a stop point without having passed it:
         at a tick, or in a call. They reach it next, and are not to stop there again."""
         machine = self.machine
-        event_task = self._threads.task(machine, self._event.tid)
-        shown = [t for t in machine.tasks.values() if t is event_task or t.pointer in self._plans]
+        plans, event_task = self.conditions.plans, self.view.find(self._event.tid)
+        shown = [t for t in machine.tasks.values() if t is event_task or t.pointer in plans]
         skips = {}
         for task in shown:
             if machine.stopped_at is None or machine.stopped_at[0] is not task:
-                here = self._real_place(task)
+                here = self.view.stands_at(task)
                 if here is not None:
                     skips[task.pointer] = here
         return skips
@@ -515,50 +327,40 @@ class Session:
     def _virtual(self, action: Action) -> StopEvent | None:
         """The next breakpoint in the segment where the event's task stands, which is reached
         without running."""
-        task = self._threads.task(self.machine, self._event.tid)
-        here = self._real_place(task) if task is not None else None
+        task = self.view.find(self._event.tid)
+        here = self.view.stands_at(task) if task is not None else None
         place = self._event.place
         if place is None or here is None or action.how is Resume.STOPPED:
             return None
         if place.module != here[0]:
             return None
-        following = self.breakpoints.next(place, here[1])
+        following = self.conditions.breakpoints.next(place, here[1])
         if self._event.reason is StopReason.MODULES:
-            following = self.breakpoints.first(*here)
+            following = self.conditions.breakpoints.first(*here)
         if following is None:
             return None
         return StopEvent(StopReason.BREAKPOINT, self._event.tid, following, tick=self.machine.ticks)
 
-    def _real_place(self, task: Task) -> tuple[int, int] | None:
-        """(module, stop point) where a task stands."""
-        at = self.machine.stopped_at
-        if at is not None and at[0] is task:
-            return at[1].module, at[1].stop
-        captured = self._captured(task)
-        return (captured[0].module, captured[0].stop) if captured else None
-
     def _plan(self, actions: Mapping[int, Action], default: Action) -> None:
-        machine = self.machine
-        self._plans.clear()
+        plans = self.conditions.plans
+        plans.clear()
         stopped = set()
         for thread in self.threads():
             action = actions.get(thread.tid, default)
-            task = self._task(thread.tid)
             if action.how is Resume.STOPPED:
                 if thread.cpu is not None:
                     stopped.add(thread.cpu)
             elif action.how is not Resume.CONTINUE:
                 here = None
-                if action.how is Resume.RANGE:
+                if action.how is Resume.RANGE and thread.tid == self._event.tid:
+                    here = self._event.place
+                elif action.how is Resume.RANGE:
                     frames = self.frames(thread.tid)
                     here = frames[0].place if frames else None
                 plan = Plan.of(action, here)
                 if plan is not None:
-                    self._plans[task.pointer] = plan
+                    plans[thread.address] = plan
         self._hold(frozenset(stopped))
-        machine.on_turn = self._on_turn if self._plans else None
-        if self._stepping_armed:
-            self._arm()
 
     def _hold(self, cpus: frozenset[int]) -> None:
         """Keep CPUs from running: an intervention, so it goes into the journal."""
@@ -566,31 +368,32 @@ class Session:
         if cpus != machine.held and machine.stop is None:
             entry = Hold(self._position(), cpus)
             machine.hold(cpus)
-            machine.journal.interventions.append(entry)
+            self._note(entry)
 
     def _on_probe(self, cpu: Cpu, task: Task, module: ProbedModule, stop: int) -> bool:
         """The machine's question at an armed stop point: is it to stop there?"""
         if self._skips and self._skips.pop(task.pointer, None) == (module.number, stop):
             return False
         place = Place(module.number, module.stops.places[stop])
-        if self._touch is not None and self._touch[0] in (None, task):
+        touch = self.conditions.touch
+        if touch is not None and touch[0] in (None, task):
             self._hit = (StopReason.WATCHPOINT, task, place)
             return True
         if module.number >= self._greeted:
             self._greeted = len(self.probes.modules)
-            self._arm()
+            self.conditions.arm()
             self._hit = (StopReason.MODULES, task, place)
             return True
-        wanted = self.breakpoints.first(module.number, stop)
+        wanted = self.conditions.breakpoints.first(module.number, stop)
         if wanted is not None:
             self._hit = (StopReason.BREAKPOINT, task, wanted)
             return True
-        for trap in self._returns.values():
+        for trap in self.conditions.returns.values():
             there = trap.task, trap.module, trap.stop
             if there == (task.pointer, module.number, stop) and self._back(task, trap):
                 self._hit = (StopReason.STEP, task, place)
                 return True
-        plan = self._plans.get(task.pointer)
+        plan = self.conditions.plans.get(task.pointer)
         if plan is not None and plan.ends_at(place):
             self._hit = (StopReason.STEP, task, place)
             return True
@@ -602,28 +405,26 @@ class Session:
 
     def _on_host_write(self, address: int, length: int) -> None:
         """The host is about to write guest memory."""
-        if not self._writing and len(self.watchpoints):
+        if not self._writing and len(self.conditions.watchpoints):
             self._touched(None, address, length, ACCESS_WRITE, by_host=True)
 
     def _touched(
         self, task: Task | None, address: int, length: int, bits: int, *, by_host: bool
     ) -> None:
-        if self._touch is not None or self.machine.replaying:
+        if self.conditions.touch is not None:
             return
-        found = self.watchpoints.first(address, length, bits)
+        found = self.conditions.watchpoints.first(address, length, bits)
         if found is None:
             return
         old = self.machine.memory.read(found.address, min(found.length, VALUE_LIMIT))
-        self._touch = task, Touch(found, max(address, found.address), old, by_host)
-        self.probes.fill(1)
-        self._stepping_armed = True
-        self.machine.on_turn = self._on_turn
+        touch = Touch(found, max(address, found.address), old, by_host)
+        self.conditions.touched(task, touch)
 
     def _touch_hit(self) -> Hit | None:
         """The watchpoint's hit that this stop is for."""
-        if self._touch is None:
+        if self.conditions.touch is None:
             return None
-        touch = self._touch[1]
+        touch = self.conditions.touch[1]
         watchpoint = touch.watchpoint
         new = self.machine.memory.read(watchpoint.address, len(touch.old))
         return Hit(
@@ -661,60 +462,48 @@ class Session:
             machine = self.machine
         deadline = time.monotonic() + SLICE_SECONDS
         while True:
-            before = machine.moment()
-            stop = machine.run(until=machine.ticks + SLICE_TICKS)
+            before, started = machine.moment(), time.monotonic()
+            stop = machine.run(until=machine.ticks + self._slice)
+            ended = time.monotonic()
             if stop is not None:
                 return self._stopped(self._ended(stop))
             if self._hit is not None:
                 reason, task, place = self._hit
                 self._hit = None
                 self._forget()
-                tid = self._threads.tid(machine, task)
+                tid = self.view.threads.tid(machine, task)
                 hit = self._touch_hit() if reason is StopReason.WATCHPOINT else None
                 event = StopEvent(reason, tid, place, hit, tick=machine.ticks)
                 return self._stopped(event)
             if machine.moment() == before:  # it waits for a CPU that is held
                 select.select(self._wakers, [], [], WAIT_SECONDS)
                 return None
-            if machine.console.interactive:
+            if machine.ticks - before.ticks >= self._slice:  # it did not go idle
+                slow = ended - started > SLICE_SECONDS
+                self._slice = self._slice // 2 if slow else self._slice * 2
+                self._slice = min(max(self._slice, LEAST_SLICE), MOST_SLICE)
+            if ended >= deadline or machine.console.interactive:
                 return None
-            if time.monotonic() >= deadline:
-                return None
-
-    def _module_added(self, module: ProbedModule) -> None:
-        """The guest loads a program: stop at the first thing that it does, and resolve what waits
-        for it."""
-        for place in self.breakpoints.pending(module.number):
-            try:
-                self.breakpoints.resolve(place, stop_for(module, place.offset))
-            except DebugError:
-                continue
-        module.fill(1)
 
     def _stopped(self, event: StopEvent) -> StopEvent:
-        machine = self.machine
-        self._plans.clear()
-        machine.on_turn = None
-        if self._stepping_armed:
-            self._arm()
+        self.conditions.end()
         self._forget()
         self._hold(frozenset())
-        self._touch = None
-        self._edits.clear()
+        self.view.edits.clear()
         return self._reported(event)
 
     def _reported(self, event: StopEvent) -> StopEvent:
         """A stop that front ends are told of, perhaps without the guest having moved."""
         self._pending = None
         self._event = event
-        self._place = event.place
+        self.view.virtual = (event.tid, event.place) if event.place is not None else None
         self._interrupted = False
         return event
 
     def _standing(self, reason: StopReason) -> StopEvent:
         """A stop between two slices: the task whose turn it is, or an idle one."""
         self._forget()
-        self._place = None
+        self.view.virtual = None
         machine = self.machine
         task = machine.running
         on_cpu = {cpu.task.pointer: cpu for cpu in machine.online() if cpu.task is not None}
@@ -723,7 +512,7 @@ class Session:
             cpu = next((c for c in machine.online() if c.ready), None)
             cpu = cpu or next(iter(machine.online()), None)
         task = cpu.task if cpu is not None else task
-        tid = self._threads.tid(machine, task) if task is not None else 0
+        tid = self.view.threads.tid(machine, task) if task is not None else 0
         frames = self.frames(tid) if tid else ()
         return StopEvent(reason, tid, frames[0].place if frames else None, tick=machine.ticks)
 
@@ -750,27 +539,13 @@ class Session:
         """See Debugger."""
         self._interrupted = True
 
-    def dmesg(self) -> str:
-        """The kernel's log."""
-        if self.image is None:
-            raise DebugError("the kernel has no DWARF: where its log lies is not known")
-        try:
-            return "".join(f"{line}\n" for line in read_log(self.image))
-        except (Corrupt, Unknown) as error:
-            raise DebugError(f"the kernel's log cannot be read: {error}") from None
-
     def monitor(self, command: str) -> str:
         """See Debugger."""
         return monitor.run(self, command)
 
     def detach(self) -> None:
         """See Debugger."""
-        self.breakpoints.clear()
-        self._returns.clear()
-        for watchpoint in self.watchpoints:
-            self.remove_watchpoint(watchpoint.kind, watchpoint.address, watchpoint.length)
-        self.watchpoints.clear()
-        self._arm()
+        self.conditions.clear()
         self.resume({}, _CONTINUE)
 
     def kill(self) -> None:
@@ -779,12 +554,3 @@ class Session:
         self._queued = self._pending = None
         self._interrupted = False
         self._event = StopEvent(StopReason.INTERRUPT, self._event.tid)
-
-
-def _unsigned(item: object, task: Task) -> int | None:
-    """A wasm global's value, without its sign; None for what is no number."""
-    value: object = item.value(task.fiber.store)  # type: ignore[attr-defined]
-    if not isinstance(value, int):
-        return None
-    bits = 64 if "i64" in str(item.type(task.fiber.store).content) else 32  # type: ignore[attr-defined]
-    return value & ((1 << bits) - 1)

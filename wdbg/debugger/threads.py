@@ -28,6 +28,8 @@ class Threads:
         self._unknown: dict[int, int] = {}
         self._tids: dict[int, Task] = {}
         self._threads: tuple[Thread, ...] | None = None
+        self._last: tuple[int, Task] | None = None
+        """A task whose thread was asked for while the others were not read."""
 
     def forget(self) -> None:
         """The guest goes on: what was read does not hold any more."""
@@ -48,13 +50,31 @@ class Threads:
 
     def task(self, machine: Machine, tid: int) -> Task | None:
         """The machine's task behind a thread."""
+        if self._threads is None and self._last is not None and self._last[0] == tid:
+            if self._alone(machine, self._last[1]) == tid:
+                return self._last[1]
         self.all(machine)
         return self._tids.get(tid)
 
     def tid(self, machine: Machine, task: Task) -> int:
-        """The thread of a task; 0 if the task is gone."""
+        """The thread of a task; 0 if the task is gone. A stop that does not last asks for one
+        thread only: if a task's pid says it all, the others are not read."""
+        alone = self._alone(machine, task) if self._threads is None else 0
+        if alone:
+            self._last = alone, task
+            return alone
         self.all(machine)
         return next((tid for tid, other in self._tids.items() if other is task), 0)
+
+    def _alone(self, machine: Machine, task: Task) -> int:
+        """The thread of a task by what it says itself; 0 if that does not tell."""
+        if machine.tasks.get(task.pointer) is not task:
+            return 0
+        idle = idle_cpu(task)
+        if idle is not None:
+            return IDLE_TID + idle
+        facts = self.reader.task(task.pointer) if self.reader is not None else None
+        return facts.pid if facts is not None and 0 < facts.pid < IDLE_TID else 0
 
     def _thread(self, machine: Machine, task: Task, cpu: int | None) -> Thread:
         facts = self.reader.task(task.pointer) if self.reader is not None else None

@@ -62,3 +62,23 @@ def write_global(machine: Machine, task: Task, module: int, index: int, value: i
         item.set_value(task.fiber.store, signed(value, kind))
     except Exception as error:
         raise DebugError(f"global {index} cannot be written: {error}") from None
+
+
+def unsigned(item: Any, task: Task) -> int | None:
+    """A global's value, without its sign; None for what is no integer."""
+    value = item.value(task.fiber.store)
+    if not isinstance(value, int):
+        return None
+    bits = 64 if "i64" in str(item.type(task.fiber.store).content) else 32
+    return value & ((1 << bits) - 1)
+
+
+def stack_pointer(task: Task, module: int) -> int | None:
+    """__stack_pointer of a task's instance of the kernel (module 0) or of its program."""
+    if module:
+        return None if task.user is None else unsigned(task.user.stack_pointer, task)
+    for name in (STACK_POINTER_EXPORT, "__stack_pointer"):
+        value = task.kernel.global_value(name)
+        if value is not None:
+            return value
+    return None
