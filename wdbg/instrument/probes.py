@@ -256,7 +256,9 @@ class ProbePass:
             kind = AFTER_CALL
             if token is Token.LOOP:
                 kind = TICK
-            elif token in (Token.CALL, Token.INDIRECT) and body.data[start] in _TAIL_CALLS:
+            elif token not in (Token.CALL, Token.INDIRECT, Token.WAIT):
+                continue  # another pass has asked for it
+            elif token is not Token.WAIT and body.data[start] in _TAIL_CALLS:
                 continue
             kinds[end - base] = kinds.get(end - base, 0) | kind
         first = bisect_left(self._rows, body.code - base)
