@@ -171,7 +171,7 @@ def test_indirect_calls_of_work_items_and_handlers(trace):
 
 
 def test_a_full_ring_loses_nothing(trace):
-    count = 3 * layout.RING_SIZE // 16
+    count = 3 * layout.RING_FULL // 16
     loop = f"""(local $i i32)
       (loop $again
         (call $wdbg_mark (local.get $i))

@@ -86,10 +86,12 @@ follow in the order of loading."""
 RING = PROBES_END
 RING_END = 0x200_0000
 """Trace records."""
-RING_SIZE = 0x4_0000
-RING_ROOM = 0x400
-"""Bytes of the ring that are used, and those at its end that are left for the host's records: it
-parks at ``RING_SIZE - RING_ROOM``. Small enough to stay in a second-level cache."""
+RING_FULL = 0x4_0000
+"""Bytes of records with which the guest parks: so few that they stay in a second-level cache."""
+RING_ROOM = 0x40_0000
+"""Bytes behind those, for records that do not look whether the ring is full: of functions' ends,
+as many as frames fit on a native stack, and the host's."""
+RING_SIZE = RING_FULL + RING_ROOM
 WATCH_MAP = RING_END
 WATCH_GRANULE = 6
 WATCH_END = WATCH_MAP + (1 << 32 - WATCH_GRANULE)

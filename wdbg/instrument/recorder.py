@@ -49,10 +49,12 @@ class RingCode:
         scratch: int,
         arg: bytes = b"",
         units: tuple[tuple[bytes, bytes], ...] = (),
+        check: bool = True,
     ) -> Code:
         """Append a record. ``head`` is its constant low word, ``arg`` code for an i32 to be or-ed
         to that; ``units`` are pairs of code for the low (31 bits, cut) and the high word, b"" = 0.
-        ``scratch`` is an i32 local."""
+        ``scratch`` is an i32 local. Without ``check`` the ring may not be full afterwards: for
+        records that cannot follow each other without end (``layout.RING_ROOM``)."""
         memory = self.memory
         out = [
             i32_const(0),
@@ -82,10 +84,15 @@ class RingCode:
             op("local.get", scratch),
             i32_const(UNIT * (1 + len(units))),
             op("i32.add"),
+        ]
+        if not check:
+            out.append(access("i32.store", memory, layout.RING_HEAD))
+            return b"".join(out), -1
+        out += [
             op("local.tee", scratch),
             access("i32.store", memory, layout.RING_HEAD),
             op("local.get", scratch),
-            i32_const(layout.RING_SIZE - layout.RING_ROOM),
+            i32_const(layout.RING_FULL),
             op("i32.ge_u"),
         ]
         code = b"".join(out)

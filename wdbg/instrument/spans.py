@@ -101,8 +101,8 @@ class SpanPass:
         wanted = recording.wants(body.name)
         return wanted if wanted is not None else recording.calls == "all" or body.calls()
 
-    def _span(self, body: Body, scratch: int, kind: int) -> Code:
-        return self._ring.append(kind | body.function << ARG_SHIFT, scratch)
+    def _span(self, body: Body, scratch: int, kind: int, check: bool = True) -> Code:
+        return self._ring.append(kind | body.function << ARG_SHIFT, scratch, check=check)
 
     @staticmethod
     def _save_parameters(
@@ -134,9 +134,9 @@ class SpanPass:
             result = body.add_local(kind.results[0])
             scope = replace(scope, result=result)
             keep = op("local.tee", result)
-        codes = [self._record(r, scope, scratch) for r in records]
+        codes = [self._record(r, scope, scratch, check=False) for r in records]
         if calls:
-            codes.append(self._span(body, scratch, CALL_EXIT))
+            codes.append(self._span(body, scratch, CALL_EXIT, check=False))
         edits.append((body.code, body.code, b"\x02" + self._block_type(kind), -1))
         for token, start, end in body.events:
             tail = token in (Token.CALL, Token.INDIRECT) and _is_tail_call(body.data, start, end)
@@ -209,7 +209,7 @@ class SpanPass:
             edits.append((end, end, op("local.tee", result), -1))
         self._insert(edits, end, [self._record(r, scope, scratch) for r in point.after])
 
-    def _record(self, record: Record, scope: Scope, scratch: int) -> Code:
+    def _record(self, record: Record, scope: Scope, scratch: int, check: bool = True) -> Code:
         """Code of one record; nothing if the function has not what the record is about."""
         slots: dict[int, bytes] = {}
         for slot, source in record.fields:
@@ -224,11 +224,11 @@ class SpanPass:
         if arg:
             arg += i32_const(ARG_MAX) + op("i32.and") + i32_const(ARG_SHIFT) + op("i32.shl")
         head = record.kind | record.constant << ARG_SHIFT
-        code, branch = self._ring.append(head, scratch, arg, units)
+        code, branch = self._ring.append(head, scratch, arg, units, check)
         if not record.when:
             return code, branch
         condition = self._sources.condition(record.when, scope)
-        return condition + if_(code), len(condition) + 2 + branch
+        return condition + if_(code), -1 if branch < 0 else len(condition) + 2 + branch
 
     def _mark_sites(self, body: Body, edits: list[Edit]) -> None:
         """Before each call of a function that wants to know who calls it."""

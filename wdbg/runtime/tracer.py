@@ -27,8 +27,6 @@ DRAIN_TICKS = 1 << 22
 """Ticks after which the ring is emptied however little is in it: some 20 ms of work."""
 PIPE_SIZE = 1 << 20
 """Bytes that the pipe to the writer holds, if the system allows it."""
-_LONGEST = 64
-"""Bytes of the longest record of the host's."""
 _F_SETPIPE_SZ = 1031
 COMM_LENGTH = 16
 """TASK_COMM_LEN (include/linux/sched.h)."""
@@ -188,7 +186,7 @@ class Tracer:
         head = self._head.value
         if self._context_at == head and head:
             head -= CONTEXT_SIZE  # nothing has happened in the last one
-        elif head + _LONGEST > layout.RING_SIZE:
+        elif head > layout.RING_FULL:
             self.drain()
             head = self._head.value
         self._context = (cpu, task, end, skipped)
@@ -203,7 +201,7 @@ class Tracer:
     def _room(self) -> int:
         """Where in the ring the next record goes."""
         head = self._head.value
-        if head + _LONGEST > layout.RING_SIZE:
+        if head > layout.RING_FULL:
             self.drain()
             head = self._head.value
         return head
