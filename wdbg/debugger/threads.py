@@ -50,9 +50,10 @@ class Threads:
 
     def task(self, machine: Machine, tid: int) -> Task | None:
         """The machine's task behind a thread."""
-        if self._threads is None and self._last is not None and self._last[0] == tid:
-            if self._alone(machine, self._last[1]) == tid:
-                return self._last[1]
+        last = self._last
+        alone = self._threads is None and last is not None and last[0] == tid
+        if alone and last is not None and self._alone(machine, last[1]) == tid:
+            return last[1]
         self.all(machine)
         return self._tids.get(tid)
 
