@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wdbg.debugger import monitor, rewind
@@ -345,21 +345,25 @@ class Session:
         plans = self.conditions.plans
         plans.clear()
         stopped = set()
-        for thread in self.threads():
-            action = actions.get(thread.tid, default)
+        tids: Iterable[int] = actions  # reading all tasks takes longer than a step
+        if default.how is not Resume.CONTINUE:
+            tids = [thread.tid for thread in self.threads()]
+        on_cpu = {cpu.task: cpu.number for cpu in self.machine.online()}
+        for tid in tids:
+            action, task = actions.get(tid, default), self.view.find(tid)
+            if task is None or action.how is Resume.CONTINUE:
+                continue
             if action.how is Resume.STOPPED:
-                if thread.cpu is not None:
-                    stopped.add(thread.cpu)
-            elif action.how is not Resume.CONTINUE:
-                here = None
-                if action.how is Resume.RANGE and thread.tid == self._event.tid:
-                    here = self._event.place
-                elif action.how is Resume.RANGE:
-                    frames = self.frames(thread.tid)
-                    here = frames[0].place if frames else None
-                plan = Plan.of(action, here)
-                if plan is not None:
-                    plans[thread.address] = plan
+                if task in on_cpu:
+                    stopped.add(on_cpu[task])
+                continue
+            here = None
+            if action.how is Resume.RANGE:
+                frames = () if tid == self._event.tid else self.frames(tid)
+                here = frames[0].place if frames else self._event.place
+            plan = Plan.of(action, here)
+            if plan is not None:
+                plans[task.pointer] = plan
         self._hold(frozenset(stopped))
 
     def _hold(self, cpus: frozenset[int]) -> None:
