@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CONTINUE = Action(Resume.CONTINUE)
 _FAREWELL_SECONDS = 1.0
+_SLICE_SECONDS = 0.01
 
 
 class Server:
@@ -76,10 +77,7 @@ class Server:
         """A slice of the guest if it runs, then what the sockets have; waits for the sockets if
         the guest stands still, `patience` seconds at most (None: as long as it takes)."""
         if self.running:
-            self.debugger.wake_on(self._wakers())
-            event = self.debugger.pump()
-            if event is not None:
-                self._stop(event)
+            self._run()
         work = any(client.connection.items or client.leaving for client in self.clients)
         at_rest = not self.running and not self._held and self.ended is None
         self._sockets(patience if at_rest and not work else 0.0)
@@ -91,6 +89,14 @@ class Server:
         if self._held and not any(client.connection.items for client in self.clients):
             self._held = False
             self.resume(self._actions, self._default)
+
+    def _run(self) -> None:
+        """A slice; stops that nobody wants, perhaps thousands a second, do not end it."""
+        self.debugger.wake_on(self._wakers())
+        deadline = time.monotonic() + _SLICE_SECONDS
+        while (event := self.debugger.pump()) is not None:
+            if self._stop(event) or time.monotonic() >= deadline:
+                return
 
     def close(self) -> None:
         """Close all sockets; the guest is left as it is."""
