@@ -19,6 +19,9 @@ class TaskReader(Protocol):
     def task(self, address: int) -> TaskFacts | None:
         """What it says of itself; None if that makes no sense."""
 
+    def pid(self, address: int) -> int:
+        """Its pid alone; 0 if that makes no sense."""
+
 
 class Threads:
     """The threads of one machine. Without a reader (no DWARF) tasks are numbered as they come."""
@@ -74,8 +77,8 @@ class Threads:
         idle = idle_cpu(task)
         if idle is not None:
             return IDLE_TID + idle
-        facts = self.reader.task(task.pointer) if self.reader is not None else None
-        return facts.pid if facts is not None and 0 < facts.pid < IDLE_TID else 0
+        pid = self.reader.pid(task.pointer) if self.reader is not None else 0
+        return pid if pid < IDLE_TID else 0
 
     def _thread(self, machine: Machine, task: Task, cpu: int | None) -> Thread:
         facts = self.reader.task(task.pointer) if self.reader is not None else None

@@ -120,3 +120,11 @@ class TaskTable:
             return read_task(self._image, address)
         except (Corrupt, Unknown):
             return None
+
+    def pid(self, address: int) -> int:
+        """The pid of the task at an address; 0 if that is not known."""
+        try:
+            pid = self._image.field(address, "task_struct", "pid")
+        except (Corrupt, Unknown):
+            return 0
+        return pid if pid <= HIGHEST_PID else 0
