@@ -32,10 +32,10 @@ def access_of(opcode: Opcode) -> tuple[int, int, tuple[ValueType, ...]]:
     kind, name = opcode.name.split(".", 1)
     name = name.removeprefix("atomic.")
     narrow = _NARROW.match(name)
-    if narrow and "x" not in name.split("_")[0]:
-        size = int(narrow[1]) // 8
-    elif narrow:  # v128.load8x8_s and the like read 8 bytes
+    if narrow and re.match(r"load\d+x\d", name):  # v128.load8x8_s and the like
         size = 8
+    elif narrow:
+        size = int(narrow[1]) // 8
     else:
         size = _WIDTHS[kind]
     value = _TYPES[kind]
