@@ -23,7 +23,7 @@ from wdbg.linux.schedpoints import (
 from wdbg.runtime.flight import FlightRecorder
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.batch import Batch
-from wdbg.trace.events import Kind, LockFlag, Table
+from wdbg.trace.events import MEM_OP_SHIFT, Kind, LockFlag, MemFlag, MemOp, Table
 from wdbg.trace.feed import TaskRow
 from wdbg.trace.raw import Context, decode
 
@@ -258,3 +258,74 @@ def test_the_flight_recorder_keeps_the_newest_pieces():
     assert feed.triggers == ["now"]
     flight.close({})
     assert feed.facts == {"overwritten_bytes": 2100}
+
+
+ACCESSES = """
+  (func (export "touch") (param $p i32)
+    (i32.store offset=4 (local.get $p) (i32.const 0x1234))
+    (drop (i64.load (local.get $p)))
+    (i64.store8 offset=1 (local.get $p) (i64.const 0x1ff))
+    (f64.store (local.get $p) (f64.const 1))
+    (drop (i32.atomic.rmw.add offset=8 (local.get $p) (i32.const 3)))
+    (drop (i32.atomic.rmw16.cmpxchg_u (local.get $p) (i32.const 5) (i32.const 6)))
+    (i32.atomic.store (local.get $p) (i32.const 9))
+    (memory.copy (i32.const 20000) (local.get $p) (i32.const 32))
+    (memory.fill (local.get $p) (i32.const 0) (i32.const 5)))
+  (func (export "other") (i32.store (i32.const 16384) (i32.const 1)))
+"""
+CODE = ACCESSES.replace('(export "touch")', '$touch (export "touch")').replace(
+    '(export "other")', '$other (export "other")'
+)
+
+
+@pytest.fixture(name="accesses")
+def accesses_fixture(boot):
+    """accesses(functions, ranges) -> rows of the table MEM."""
+
+    def start(functions: tuple[str, ...], ranges: tuple[tuple[int, int], ...] = ()):
+        recording = Recording(accesses=functions, ranges=ranges)
+        body = CODE + main("(call $touch (i32.const 16384)) (call $other)")
+        machine = boot(body, variant=replace(TICK, recording=recording))
+        tape = Tape()
+        machine.tracer = Tracer(machine, tape, None)
+        machine.run()
+        machine.tracer.close({})
+        bare = boot(body)
+        bare.run()
+        assert bare.digest(memory=True) == machine.digest(memory=True)
+        return tape.rows_of(Table.MEM)
+
+    return start
+
+
+def test_accesses_with_operation_size_and_value(accesses):
+    rows = accesses(("touch",))
+    plain_write, known = MemFlag.WRITE, MemFlag.WRITE | MemFlag.VALUE_KNOWN
+    atomic = known | MemFlag.READ | MemFlag.MARKED | MemFlag.RMW
+    base = 16384
+    expected = [
+        (Kind.MEM, base + 4, 4, known, 0x1234),
+        (Kind.MEM, base, 8, MemFlag.READ, 0),
+        (Kind.MEM, base + 1, 1, known, 0x1FF),
+        (Kind.MEM, base, 8, plain_write, 0),
+        (Kind.MEM, base + 8, 4, atomic | MemOp.ADD << MEM_OP_SHIFT, 3),
+        (Kind.MEM, base, 2, atomic | MemOp.CMPXCHG << MEM_OP_SHIFT, 6),
+        (Kind.MEM, base, 4, known | MemFlag.MARKED, 9),
+        (Kind.MEM_BULK, 20000, 32, plain_write, 0),
+        (Kind.MEM_BULK, base, 32, MemFlag.READ, 0),
+        (Kind.MEM_BULK, base, 5, plain_write, 0),
+    ]
+    names = ("kind", "address", "size", "flags", "value")
+    assert [tuple(int(row[name]) for name in names) for row in rows] == expected
+    positions = rows["position"].tolist()
+    assert positions == sorted(positions)
+    assert positions[0] > 0
+
+
+def test_accesses_are_selected_by_range_and_function(accesses):
+    rows = accesses(("*",), ((16388, 16389),))
+    assert rows["address"].tolist() == [16388]
+    assert accesses(("other",))["address"].tolist() == [16384]
+    assert len(accesses(("touch", "!touch"))) == 0
+    far = accesses(("touch",), ((0, 8), (20000, 20001)))
+    assert far["address"].tolist() == [20000]
