@@ -359,8 +359,9 @@ class Session:
                 continue
             here = None
             if action.how is Resume.RANGE:
-                frames = () if tid == self._event.tid else self.frames(tid)
-                here = frames[0].place if frames else self._event.place
+                here = self._event.place
+                if tid != self._event.tid:
+                    here = next((frame.place for frame in self.frames(tid)), None)
             plan = Plan.of(action, here)
             if plan is not None:
                 plans[task.pointer] = plan

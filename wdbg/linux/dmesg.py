@@ -107,17 +107,20 @@ def _record(image: Image, ring: _Ring, number: int, mask: int) -> Record | None:
         image.field(info, "printk_info", "ts_nsec"),
         level,
         image.field(info, "printk_info", "facility"),
-        _text(image, ring, begin, after, length),
+        _text(image, ring, number, begin, after, length),
     )
 
 
-def _text(image: Image, ring: _Ring, begin: int, after: int, length: int) -> str:
-    """The text of a block at the logical positions [begin, after)."""
+def _text(image: Image, ring: _Ring, number: int, begin: int, after: int, length: int) -> str:
+    """The text of a block at the logical positions [begin, after), which starts with the id of
+    its message. Corrupt if it does not: later text is there."""
     if begin & 1 or after & 1:
         return ""  # a message without text
     start, size = begin % ring.text_size, after - begin
     if begin // ring.text_size != after // ring.text_size and after % ring.text_size:
         start, size = 0, after % ring.text_size  # blocks do not wrap: it lies at the beginning
+    if image.number(ring.text + start, ring.word) != number:
+        raise Corrupt(f"the text of message {number} is overwritten")
     size = min(size, ring.text_size - start) - ring.word
     raw = image.bytes(ring.text + start + ring.word, max(0, min(length, size)))
     return raw.decode("utf-8", "backslashreplace")
