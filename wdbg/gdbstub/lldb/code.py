@@ -16,6 +16,7 @@ from symbols.wasm.module import Module
 from symbols.wasm.readers import read_locals
 from symbols.wasm.types import Kind, ValueType
 from wdbg.gdbstub.lldb.original import Original
+from wdbg.gdbstub.lldb.padding import calls, padded
 
 _WIDTHS = {
     ValueType.I32: 4,
@@ -67,6 +68,22 @@ class Code:
         """Whether `offset` is one past a function's last instruction."""
         number = bisect_right(self._starts, offset) - 1
         return number >= 0 and offset == self._bodies[number][2] - self.base
+
+    def call_before(self, function_start: int, after: int) -> tuple[int, int] | None:
+        """The call that ends at `after`, in the function whose body starts there: its offset,
+        and that of its opcode in LLDB's copy of the module. None if there is no such call."""
+        number = bisect_right(self._starts, function_start) - 1
+        if number < 0 or self._module is None:
+            return None
+        _, start, end = self._bodies[number]
+        try:
+            for first, last in calls(self._data, start, end):
+                if last - self.base == after:
+                    nops = padded(self._data[first:last]).find(self._data[first : first + 1])
+                    return first - self.base, first - self.base + nops
+        except SymbolsError:
+            pass
+        return None
 
     def local_width(self, function_start: int, index: int) -> int:
         """Bytes of a wasm local of the function whose body starts there."""

@@ -6,15 +6,26 @@ by packets of their own (`qWasm...`), and LLDB reads the DWARF of the module fil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from symbols.lldb.numbers import PC, SIZE
 from wdbg import __version__
-from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason, Thread, WatchKind
+from wdbg.debugger.model import (
+    Action,
+    DebugError,
+    Frame,
+    Place,
+    Resume,
+    StopEvent,
+    StopReason,
+    Thread,
+    WatchKind,
+)
 from wdbg.gdbstub.dialect import DialectFactory, Session
 from wdbg.gdbstub.lldb import memory, registers, values
 from wdbg.gdbstub.lldb.address import little_endian
 from wdbg.gdbstub.lldb.breakpoints import Breakpoints
+from wdbg.gdbstub.lldb.entered import Entered, Start, entered, shown_frames, start_of
 from wdbg.gdbstub.lldb.modules import HOST_PC, Modules
 from wdbg.gdbstub.lldb.resume import plan_of
 from wdbg.gdbstub.lldb.stops import NOTHING, Cause, cause_of, stop_reply, threads_json
@@ -59,6 +70,8 @@ class Lldb:
         self._points = Points(self._debugger)  # watchpoints
         self._event = self._debugger.stop_event()
         self._thread = self._event.tid
+        self._start: Start | None = None
+        self._hidden: Entered | None = None
         self._text_errors = False
         self._prefixes: tuple[tuple[str, Callable[[str], str | None]], ...] = (
             ("qWasmCallStack:", self._call_stack),
@@ -108,13 +121,16 @@ class Lldb:
 
     def stopped(self, event: StopEvent) -> bytes:
         """The stop reply."""
+        start = self._start
         self.noticed(event)
+        self._hidden = entered(self._debugger, self._modules, start, event)
         return self._stop().encode()
 
     def noticed(self, event: StopEvent) -> None:
         """The guest has moved."""
         self._event = event
         self._thread = event.tid
+        self._start = self._hidden = None
 
     def error(self, message: str) -> bytes:
         """An error with its text, if LLDB has said that it reads that."""
@@ -147,13 +163,33 @@ class Lldb:
             return self._threads_info()
         plan = plan_of(packet, self._thread)
         if plan is not None:
-            self._session.resume(*plan)
-            return None
+            return self._resume(*plan)
         for prefix, method in self._prefixes:
             if packet.startswith(prefix):
                 return method(packet.removeprefix(prefix) if prefix != "qWasm" else packet)
         method_of_letter = self._letters.get(packet[:1])
         return "" if method_of_letter is None else method_of_letter(packet)
+
+    def _resume(self, actions: Mapping[int, Action], default: Action) -> str | None:
+        """Let the guest go on, unless all that happens is that LLDB is shown a bit more."""
+        hidden = self._hidden
+        steppers = [tid for tid, action in actions.items() if action.how is Resume.STEP]
+        if hidden is not None:
+            if hidden.tid in steppers:
+                if hidden.shown == hidden.call:
+                    self._hidden = None
+                hidden.shown = hidden.call
+                return self._stop()
+            if hidden.shown != hidden.call and self._breakpoints.at(hidden.call) is not None:
+                hidden.shown = hidden.call
+                return self._stop()
+        start = None
+        if len(steppers) == 1 and self._shown(steppers[0]):
+            place = self._place(steppers[0])
+            start = start_of(self._debugger, self._modules, steppers[0], place)
+        self._session.resume(actions, default)
+        self._start, self._hidden = start, None
+        return None
 
     def _supported(self, _rest: str) -> str:
         return (
@@ -190,7 +226,7 @@ class Lldb:
     def _cause(self, tid: int) -> Cause:
         if tid != self._event.tid:
             return NOTHING
-        place = self._event.place
+        place = self._event.place if self._hidden is None else self._hidden.shown
         here = place is not None and self._breakpoints.at(place) is not None
         return cause_of(self._event, here=here)
 
@@ -244,26 +280,36 @@ class Lldb:
 
     # ---- registers, stacks, values
 
-    def _pc(self, tid: int) -> int:
-        frames = self._debugger.frames(tid)
-        return self._address(frames[0].place, innermost=True) if frames else HOST_PC
+    def _shown(self, tid: int) -> Sequence[Frame]:
+        """A thread's frames as LLDB is to see them."""
+        return shown_frames(self._debugger.frames(tid), self._hidden, tid)
 
-    def _address(self, place: Place, *, innermost: bool = False) -> int:
-        if innermost:
-            place = self._breakpoints.at(place) or place
-        return self._modules.address(self._debugger, place)
+    def _place(self, tid: int) -> Place:
+        """Where LLDB is told that a thread with a stack is."""
+        if self._hidden is not None and self._hidden.tid == tid:
+            return self._hidden.shown
+        place = self._shown(tid)[0].place
+        return self._breakpoints.at(place) or place
+
+    def _pc(self, tid: int) -> int:
+        if not self._shown(tid):
+            return HOST_PC
+        return self._modules.address(self._debugger, self._place(tid))
 
     def _call_stack(self, rest: str) -> str:
         thread = self._known(_hex(rest))
         self._thread = thread.tid
-        frames = self._debugger.frames(thread.tid)
+        frames = self._shown(thread.tid)
         if not frames:  # LLDB cannot have a thread without a frame
             return little_endian(HOST_PC)
-        stack = [self._address(frame.place, innermost=frame.level == 0) for frame in frames]
+        places = [self._place(thread.tid), *(frame.place for frame in frames[1:])]
+        stack = [self._modules.address(self._debugger, place) for place in places]
         below = sum(self._modules.inlined(self._debugger, frame) for frame in frames)
         return "".join(map(little_endian, stack + [HOST_PC] * below))
 
     def _wasm_value(self, packet: str) -> str:
+        if self._hidden is not None and self._hidden.tid == self._thread:
+            raise DebugError("not available in the middle of a step")
         return values.value(self._debugger, self._modules, self._thread, packet)
 
     def _register(self, packet: str) -> str:

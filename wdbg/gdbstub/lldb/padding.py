@@ -22,15 +22,20 @@ _LEAST_NOPS = 2
 
 def pad_calls(module: Module, out: bytearray) -> None:
     """Do so in `out`, a copy of the module's file. Bodies that are malformed stay."""
-    scan = tokenizer(frozenset({Token.CALL, Token.INDIRECT})).scan
     data = module.data
     for _, start, end in module.bodies:
         try:
-            # Declarations of locals read as instructions would be misunderstood: skip them.
-            for _, first, last in scan(data, _skip_locals(data, start, end), end):
+            for first, last in calls(data, start, end):
                 out[first:last] = padded(data[first:last])
         except SymbolsError:
             continue
+
+
+def calls(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """(start, end) of each call in a body, direct and indirect."""
+    scan = tokenizer(frozenset({Token.CALL, Token.INDIRECT})).scan
+    found = scan(data, _skip_locals(data, start, end), end)
+    return [(first, last) for _, first, last in found]
 
 
 def padded(call: bytes) -> bytes:
