@@ -27,7 +27,7 @@ from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import Scheduler
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
-from wdbg.runtime.tracer import Tracer
+from wdbg.runtime.tracer import DRAIN_TICKS, Tracer
 
 NS_PER_TICK = 4
 """Virtual nanoseconds in a tick: about what a tick takes on a present-day machine."""
@@ -364,6 +364,8 @@ class Machine:
                 resumed = False
             self._quantum_end = self.ticks + quantum
             end = self._quantum_end if until is None else min(self._quantum_end, until)
+            if self.tracer is not None:  # the trace is to be on disk soon: an observation, too
+                end = min(end, self.ticks + DRAIN_TICKS)
             if self._run_quantum(cpu, end, resumed) and self.ticks < self._quantum_end:
                 self._slice = (cpu, self._quantum_end - self.ticks)
         return self.stop
@@ -443,6 +445,8 @@ class Machine:
         elif len(self._console_in) >= INPUT_LIMIT:
             came = (b"", wait) if wait is not None else None
         else:
+            if self.tracer is not None and self.console.interactive:
+                self.tracer.drain()  # this may take long
             came = self.console.idle(wait)
         if came is None or came[1] is None:
             if self.held:

@@ -113,7 +113,7 @@ class Tracer:
         if self._idle and cpu in self._idle:
             self._idle.discard(cpu)
             self._add(Kind.IDLE_EXIT, {})
-        if self._machine.ticks - self._drained > DRAIN_TICKS:
+        if self._machine.ticks - self._drained >= DRAIN_TICKS:
             self.drain()
 
     def idle(self, cpu: int) -> None:
