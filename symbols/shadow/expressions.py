@@ -64,6 +64,8 @@ _LITERALS = frozenset({*range(0x08, 0x12), *range(0x30, 0x50)})
 _RING = _LITERALS | {0x12, 0x14, 0x16, 0x1A, 0x1C, 0x1E, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x24, 0x27,
                      OP_WASM}  # fmt: skip
 """Operations whose low 32 bits depend on the low 32 bits of their operands only."""
+_NARROW = _RING | {0x06, 0x91, 0x94}
+"""And those on addresses, which have 32 bits: fbreg, deref, deref_size."""
 _WIDE = _RING | {0x1B, 0x1D, 0x25, 0x26, *range(0x29, 0x2F), OP_NOP}
 """Operations that can be done in 64 bits; deref and the like are for addresses."""
 
@@ -306,8 +308,8 @@ class Rewriter:
 
     def _narrow(self, ops: list[Op]) -> bytes:
         """A value of up to 4 bytes, computed in 32 bits."""
-        # of an i64 local GDB loads the lower half: enough for these operations only
-        if any(op.code == OP_WASM for op in ops) and any(op.code not in _RING for op in ops[:-1]):
+        # of an i64 local and of a long constant GDB takes the lower half: enough for these only
+        if any(op.code not in _NARROW for op in ops[:-1]):
             raise _Drop
         return b"".join(self._loaded(op) for op in ops)
 

@@ -234,12 +234,18 @@ def test_conversions_of_dwarf_5() -> None:
     "expression",
     [
         local(0) + b"\x31\x25\x9f",  # the local may have 64 bits
+        b"\x10\x80\x80\x80\x80\x10\x08\x20\x25\x9f",  # the constant has
         b"\xa3\x03" + local(0),
         b"\x30\x9f\x93\x04\x31",
     ],
 )
 def test_dropped(expression: bytes) -> None:
     assert rewrite(expression, 4) == b""
+
+
+def test_addresses_in_the_frame_stay() -> None:
+    for expression in (b"\x91\x10\x9f", b"\x91\x10\x06\x31\x22\x9f", b"\x91\x10"):
+        assert rewrite(expression, 4) == expression
 
 
 def test_nothing_is_known_of_values_without_a_size() -> None:
