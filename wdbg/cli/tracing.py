@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from symbols.dwarf.index import Index
 from symbols.errors import SymbolsError
 from symbols.wasm.module import Module
 from wdbg.errors import BadInput
@@ -28,12 +29,13 @@ from wdbg.linux.schedpoints import (
     sched_points,
     syscall_points,
 )
-from wdbg.linux.tracefields import open_index, task_fields
+from wdbg.linux.tracefields import task_fields
 from wdbg.runtime.boot import BootOptions
 from wdbg.runtime.flight import FlightRecorder
 from wdbg.runtime.kernel import read_module
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
+from wdbg.runtime.symbolindex import open_index
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.feed import Feed, FunctionRow, LockClassRow, TraceHeader
 
@@ -91,7 +93,7 @@ class TraceRequest:
             )
         self.ring = ring
         self._check_path()
-        self.index = open_index(kernel)
+        self.index = _index(kernel)
         self.fields = TaskFields() if self.index is None else task_fields(self.index)
         self.select = self._select(functions)
         self.ranges = tuple(self._range(text) for text in accesses)
@@ -287,6 +289,14 @@ class TraceRequest:
             pointer = pointers.get(number, 0)
             rows.append(FunctionRow(number, name, file, line, start, size, pointer))
         return rows
+
+
+def _index(kernel: Path) -> Index | None:
+    """The kernel's symbols; None if they cannot be read: traces do without."""
+    try:
+        return open_index(kernel)
+    except BadInput:
+        return None
 
 
 def _table_indices(data: bytes) -> dict[int, int]:

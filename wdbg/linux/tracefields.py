@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from symbols.dwarf.index import Index
 from symbols.errors import SymbolsError
 from wdbg.linux.schedpoints import TaskFields
@@ -40,11 +38,3 @@ def task_fields(index: Index) -> TaskFields:
             except SymbolsError:
                 continue
     return TaskFields(**found)
-
-
-def open_index(kernel: Path) -> Index | None:
-    """The kernel's index; None if its debug information cannot be read."""
-    try:
-        return Index.open(kernel)
-    except (SymbolsError, OSError):
-        return None
