@@ -24,7 +24,8 @@ class Adapter:
             [program("lldb-dap-22")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
         )  # fmt: skip
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdout.fileno(), False)
         self._selector = selectors.DefaultSelector()
@@ -53,9 +54,7 @@ class Adapter:
 
     def answer(self, number: int) -> Message:
         """The response to a request, which must be a success."""
-        found = self.wait(
-            lambda m: m["type"] == "response" and m["request_seq"] == number, since=0
-        )
+        found = self.wait(lambda m: m["type"] == "response" and m["request_seq"] == number, since=0)
         assert found["success"], found
         body = found.get("body") or {}
         assert isinstance(body, dict)

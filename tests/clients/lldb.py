@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wdbg.gdbstub.server import Server
 
-DEADLINE = 60.0
+DEADLINE = 90.0
 DRIVER = Path(__file__).with_name("lldb_driver.py")
 
 
