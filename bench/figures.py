@@ -12,6 +12,7 @@ from bench.guest_run import Reading
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
 from bench.rows import Row, at_least, at_most
 from bench.series import Spread, interleaved, ratios, spread
+from bench.traces import trace_files
 from wdbg.runtime.guest import Guest, default_guest
 
 PROMPT = b"# "
@@ -260,6 +261,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "ticks": tick_cost,
     "debug": debug_cost,
     "trace": trace_cost,
+    "files": trace_files,
     "peer": peer_debug_mode,
     "gdb": gdb_answers,
     "rewrite": rewrite_cost,

@@ -29,12 +29,13 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A boot of the example guest with everything recorded."""
+    """A boot of the example guest with everything recorded; its console output is beside it."""
     path = tmp_path_factory.mktemp("trace") / "boot.wdt"
     command = [sys.executable, "-m", "wdbg", "run", "--append", "quiet", "--trace", str(path)]
-    command += ["--exec", "cat /proc/schedstat; grep ctxt /proc/stat"]
+    command += ["--exec", "grep ctxt /proc/stat"]
     done = subprocess.run(command, capture_output=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stderr.decode()
+    path.with_suffix(".console").write_bytes(done.stdout)
     return path
 
 
@@ -138,6 +139,24 @@ def test_perfetto_has_threads_of_the_right_names(boot: Path, tmp_path: Path) -> 
             for rows in [batch.rows(Table.CALL, 4)]
         )
     assert busy == [("schedule", calls)]
+
+
+def test_switches_are_those_that_the_guest_counts(boot: Path) -> None:
+    """ctxt of /proc/stat, at the moment when the kernel adds it up for `grep`."""
+    ((told),) = re.findall(rb"^ctxt (\d+)", boot.with_suffix(".console").read_bytes(), re.M)
+    with Trace(boot) as trace:
+        names = {f.name: f.number for f in trace.tables.functions}
+        before = switches = 0
+        for batch in trace.batches((Table.CALL, Table.SWITCH)):
+            calls = batch.rows(Table.CALL, 4)
+            mine = calls["function"] == names["nr_context_switches"]
+            asked = calls["seq"][mine & (calls["kind"] == Kind.CALL_ENTER)]
+            seqs = batch.rows(Table.SWITCH, 4)["seq"]
+            if len(asked):
+                before = switches + int((seqs < asked[-1]).sum())
+            switches += len(seqs)
+        assert switches == trace.facts["switches"]
+    assert before == int(told) > 100
 
 
 def acquisitions(path: Path) -> int:

@@ -93,7 +93,7 @@ class _Collector:
         _sum(self.stats, "wait", group[waited], (rows["time"] - times.asked)[waited])
         held = times.known
         _sum(self.stats, "hold", group[held], (rows["time"] - times.held_since)[held])
-        places = rows["position"][contended]
+        places = times.caller[contended]
         for key, position in zip(group[contended].tolist(), places.tolist(), strict=True):
             points = self.stats[key].points
             points[position] = points.get(position, 0) + 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wdbg.trace.events import FIELDS, TABLE_OF, Kind, Table
+from wdbg.trace.events import FIELDS, KINDS_OF, TABLE_OF, Kind, Table
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -48,6 +48,10 @@ ROW_TYPES: Mapping[Table, np.dtype[np.void]] = {
 """The structured array of each table."""
 
 
+BLOCK = 1 << 12
+"""Rows that are put together at a time."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Events in order. `tables[t]` has a column a field, a value for each event of table t."""
@@ -72,9 +76,11 @@ class Batch:
             if self.only(table):
                 found = np.arange(len(self.kind))
             else:
-                if "table" not in self._spread:
-                    self._spread["table"] = TABLE_BY_KIND.take(self.kind)
-                found = np.flatnonzero(self._spread["table"] == table)
+                # Comparisons of bytes are far cheaper than looking each kind's table up.
+                mask = np.zeros(len(self.kind), bool)
+                for kind in KINDS_OF[table]:
+                    mask |= self.kind == kind
+                found = np.flatnonzero(mask)
             self._places[table] = found
         return found
 
@@ -117,16 +123,29 @@ class Batch:
         rows = np.empty(len(places), ROW_TYPES[table])
         if not len(places):
             return rows
-        rows["seq"] = places
-        common = (
-            ("kind", self.kind), ("tick", self.tick), ("time", self.time(ns_per_tick)),
-            ("cpu", self._cached("cpu")), ("task", self._cached("task")),
-        )  # fmt: skip
         everything = len(places) == len(self.kind)
-        for name, values in common:
-            rows[name] = values if everything else values.take(places)
-        for name, column in self.tables[table].items():
-            rows[name] = column
+        tick = self.tick if everything else self.tick.take(places)
+        # How many of the rows are in each run: cheaper than to look up the run of each row.
+        starts = self.runs["start"]
+        if not everything:
+            starts = np.searchsorted(places, starts)
+        bounds: npt.NDArray[np.int64] = np.append(starts, len(places)).astype(np.int64)
+        lengths = bounds[1:] - bounds[:-1]
+        time = tick * np.uint64(ns_per_tick)
+        time += np.repeat(self.runs["skipped"], lengths)
+        columns: dict[str, npt.NDArray[Any]] = {
+            "seq": places,
+            "kind": self.kind if everything else self.kind.take(places),
+            "tick": tick,
+            "time": time,
+            "cpu": np.repeat(self.runs["cpu"].astype(np.uint16), lengths),
+            "task": np.repeat(self.runs["task"], lengths),
+            **self.tables[table],
+        }
+        for first in range(0, len(rows), BLOCK):  # a block stays in the cache for all columns
+            block = rows[first : first + BLOCK]
+            for name, column in columns.items():
+                block[name] = column[first : first + BLOCK]
         return rows
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> Batch:

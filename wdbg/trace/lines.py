@@ -19,7 +19,7 @@ from wdbg.trace.upstream import EVENTS, Converter, Select
 
 Chars = npt.NDArray[np.uint8]
 
-STEP = 1 << 13
+STEP = 1 << 14
 """Events that are put together at once: the characters stay in the cache."""
 MAX_INDENT = 40
 
@@ -210,13 +210,19 @@ def _merge(parts: Sequence[tuple[npt.NDArray[np.uint32], Chars]]) -> bytes:
 
 
 def _beside(rows: int, parts: Sequence[Part]) -> Chars:
-    width = sum(len(part) if isinstance(part, bytes) else part.shape[1] for part in parts)
-    out = np.empty((rows, width), np.uint8)
-    at = 0
+    """The parts in one array; constant ones are the same in every row."""
+    joined: list[Part] = []
     for part in parts:
-        size = len(part) if isinstance(part, bytes) else part.shape[1]
-        out[:, at : at + size] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part
-        at += size
+        if isinstance(part, bytes) and joined and isinstance(joined[-1], bytes):
+            joined[-1] += part
+        elif len(part):
+            joined.append(part)
+    widths = [len(part) if isinstance(part, bytes) else part.shape[1] for part in joined]
+    out = np.empty((rows, sum(widths)), np.uint8)
+    at = 0
+    for part, width in zip(joined, widths, strict=True):
+        out[:, at : at + width] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part
+        at += width
     return out
 
 

@@ -29,6 +29,8 @@ class LockTimes:
     """LOCK_ACQUIRED after LOCK_CONTENDED."""
     asked: U64
     """Of acquisitions: when it was asked for; else the event's own time."""
+    caller: npt.NDArray[np.uint32]
+    """Position that the lock is asked for at: for what follows LOCK_ACQUIRE, that event's."""
     held_since: U64
     """Of releases: when the lock was taken; else the event's own time."""
     holder: npt.NDArray[np.uint32]
@@ -63,7 +65,7 @@ class LockMatcher:
         first = np.ones(len(rows), bool)
         first[1:] = key[1:] != key[:-1]
         group = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
-        asked, contended, waiting = _waits(rows, order, group, taken | released)
+        asked, caller, contended, waiting = _waits(rows, order, group, taken | released)
         held_since, holder, known, holding = _holds(rows, taken, released)
         keep = np.flatnonzero(waiting | holding)[-MAX_OPEN:]
         self._open = rows[keep].copy()
@@ -71,6 +73,7 @@ class LockMatcher:
             taken[before:],
             contended[before:],
             asked[before:],
+            caller[before:],
             held_since[before:],
             holder[before:],
             known[before:],
@@ -79,8 +82,8 @@ class LockMatcher:
 
 def _waits(
     rows: Rows, order: Places, group: Places, ends: npt.NDArray[np.bool_]
-) -> tuple[U64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """When each acquisition was asked for, whether contended; which events still wait."""
+) -> tuple[U64, npt.NDArray[np.uint32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """When and where each acquisition was asked for, whether contended; which events still wait."""
     kind, time = rows["kind"][order], rows["time"][order]
     here = np.arange(len(rows))
     ended = ends[order]
@@ -96,6 +99,9 @@ def _waits(
     asked[order] = np.where(is_acquired, time[np.minimum(start, here)], time)
     found = np.zeros(len(rows), bool)
     found[order] = contended
+    caller = rows["position"].copy()
+    follows = (asked_at >= floor) & (is_acquired | (kind == Kind.LOCK_CONTENDED))
+    caller[order[follows]] = rows["position"][order][asked_at[follows]]
     last_end = np.maximum.accumulate(np.where(ended, here, -1))
     last_of_group = np.append(group[1:] != group[:-1], True)
     lengths = np.diff(np.concatenate(([-1], np.flatnonzero(last_of_group))))
@@ -103,7 +109,7 @@ def _waits(
     begins = (kind == Kind.LOCK_ACQUIRE) | (kind == Kind.LOCK_CONTENDED)
     waiting = np.zeros(len(rows), bool)
     waiting[order] = begins & (here > end_of_group)
-    return asked, found, waiting
+    return asked, caller, found, waiting
 
 
 def _holds(

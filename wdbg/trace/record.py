@@ -38,8 +38,8 @@ from wdbg.trace.writer import FlightRecorder, Output, TraceFile, TraceWriter
 FLUSH_AFTER = 0.05
 """Seconds of wall clock: at most so much is lost when this process is killed, and the time that
 a chunk's work takes. (100 ms are promised.)"""
-FLUSH_SIZE = 2 << 20
-"""Bytes of ring records in a chunk."""
+FLUSH_SIZE = 1 << 19
+"""Bytes of ring records in a chunk: what a reader makes of it still fits into a cache."""
 PIPE_SIZE = 1 << 20
 
 _Row = TypeVar("_Row")
