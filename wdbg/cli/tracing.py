@@ -20,6 +20,7 @@ from wdbg.errors import BadInput
 from wdbg.instrument.cache import cache_root
 from wdbg.instrument.points import Recording
 from wdbg.instrument.result import FunctionTable
+from wdbg.linux.annotations import annotation_points
 from wdbg.linux.lockclasses import lock_classes
 from wdbg.linux.lockpoints import lock_points
 from wdbg.linux.schedpoints import (
@@ -39,7 +40,7 @@ from wdbg.runtime.symbolindex import open_index
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.feed import Feed, FunctionRow, LockClassRow, TraceHeader
 
-EVENTS = ("call", "lock", "sched", "irq", "syscall", "mem")
+EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
 DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
 _SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -153,6 +154,9 @@ class TraceRequest:
             }
         )
 
+    def _has(self, function: str) -> bool:
+        return self.index is not None and bool(self.index.find_function(function))
+
     def _range(self, text: str) -> tuple[int, int]:
         """[start, end) of a variable, or as given."""
         start, colon, end = text.partition(":")
@@ -174,6 +178,8 @@ class TraceRequest:
         points = list(mark_points())
         if "lock" in self.events:
             points += lock_points()
+        if "annotations" in self.events:
+            points += annotation_points(self._has("lock_acquired"))
         if "sched" in self.events:
             points += sched_points(self.fields)
         if "irq" in self.events:
@@ -185,7 +191,7 @@ class TraceRequest:
             select=self.select if "call" in self.events else (),
             points=tuple(points),
             current="__wasm_current",
-            state=self.fields.interrupts() if "lock" in self.events else None,
+            state=self.fields.interrupts(),
             accesses=(self.select or ("*",)) if "mem" in self.events else (),
             ranges=self.ranges,
         )

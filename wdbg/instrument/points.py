@@ -27,6 +27,7 @@ class Record:
 
     ``paramN``  parameter N, an i32 (of an i64 the low half)
     ``paramN+K`` the u32 at guest address parameter N plus K bytes; 0 if N is 0
+    ``paramN<<K`` parameter N shifted; ``paramN?K`` bit K if parameter N is not 0
     ``operandN`` of an indirect call: its operand N; ``target``: the table index that it calls
     ``current`` the running task, ``current+K`` the u32 at K bytes from it
     ``site``    original code offset of the call that led here, 0 if that was an indirect one

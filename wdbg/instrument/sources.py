@@ -20,7 +20,7 @@ SUCCESS = 1 << 3
 
 _PREEMPT_MASK, _SOFTIRQ_MASK, _SERVING, _HARDIRQ_MASK = 0xFF, 0xFF00, 0x100, 0xF0000
 """Parts of the preemption count (include/linux/preempt.h)."""
-_SOURCE = re.compile(r"([a-z]+)(\d*)(?:\+(\d+))?")
+_SOURCE = re.compile(r"([a-z]+)(\d*)(?:(\+|<<|\?)(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,16 @@ class Sources:
         found = _SOURCE.fullmatch(source)
         if found is None:
             raise BadInput(f"unknown source {source!r} of a trace record")
-        name, number, plus = found[1], int(found[2] or 0), found[3]
+        name, number, sign = found[1], int(found[2] or 0), found[3]
         value = self._plain(name, number, scope)
-        if not value or plus is None:
+        if not value or sign is None:
             return value
-        load = value + access("i32.load", 0, int(plus), align=0)
+        amount = int(found[4])
+        if sign == "<<":
+            return value + i32_const(amount) + op("i32.shl")
+        if sign == "?":
+            return value + op("i32.eqz") * 2 + i32_const(amount) + op("i32.shl")
+        load = value + access("i32.load", 0, amount, align=0)
         if name == "current":
             return load  # never 0 after the first instructions, and then address K is harmless
         return value + b"\x04\x7f" + load + b"\x05" + i32_const(0) + b"\x0b"

@@ -112,9 +112,9 @@ LOCKS: tuple[tuple[LockKind, int, Does, str], ...] = (
 """(primitive, flags, what it does, functions). ``spinlock_t`` and ``raw_spinlock_t`` have the same
 functions and cannot be told apart. ``__rcu_read_lock`` has no argument: its lock is 0."""
 
-_SPINNING = (LockKind.SPINLOCK, LockKind.RWLOCK)
-"""Their state of interrupts is recorded when they have been acquired only: they are the most
-frequent, and what they do to interrupts they do before they wait."""
+_FREQUENT = (LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.RCU)
+"""Their releases have no call site, and the state of interrupts is recorded only when a lock has
+been acquired (of RCU not at all): what these do to interrupts they do before they wait."""
 
 CONTENDED = (
     "wasm_cpu_relax", "cpu_relax", "queued_spin_lock_slowpath", "queued_read_lock_slowpath",
@@ -145,9 +145,9 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
         fields = tuple((LOW1, s) if s == "site" else (ARG, s) for s in sources)
         return Record(event, constant | more, lock + fields, when)
 
-    begins = record(Kind.LOCK_ACQUIRE, "site", *(() if kind in _SPINNING else ("state",)))
+    begins = record(Kind.LOCK_ACQUIRE, "site", *(() if kind in _FREQUENT else ("state",)))
     has = record(Kind.LOCK_ACQUIRED, "state")
-    releases = record(Kind.LOCK_RELEASE, "site")
+    releases = record(Kind.LOCK_RELEASE, *(() if kind in _FREQUENT else ("site",)))
     contended = tuple((slow, record(Kind.LOCK_CONTENDED)) for slow in CONTENDED)
     if does is Does.LOCK:
         yield Point(name, entry=(begins,), exit=(has,), calls=contended)
@@ -163,7 +163,7 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
     elif does is Does.UNLOCK:
         yield Point(name, entry=(releases,))
     elif does is Does.ENTER:
-        yield Point(name, entry=(record(Kind.LOCK_ACQUIRED, "site", "state"),))
+        yield Point(name, entry=(record(Kind.LOCK_ACQUIRED, "site"),))
     elif does is Does.WAIT:
         yield Point(name, entry=(begins,), exit=(has,))
     elif does is Does.PREPARE:
