@@ -25,7 +25,8 @@ def test_calls(events: list[tuple[int, bool, int]], size: int) -> None:
     rows = np.zeros(len(events), ROW_TYPES[Table.CALL])
     for place, (task, enter, function) in enumerate(events):
         kind = Kind.CALL_ENTER if enter else Kind.CALL_EXIT
-        rows[place] = (place, kind, 0, task, place, 10 * place, function)
+        row = {"tick": place, "time": 10 * place, "seq": place, "task": task, "cpu": 0}
+        rows[place] = (*row.values(), kind, function)
     depth_of: dict[int, int] = {}
     open_at: dict[tuple[int, int], tuple[int, int]] = {}
     matcher = CallMatcher()
