@@ -127,7 +127,8 @@ class Machine:
         self.reloads = False
         """The variant takes changed locals back at stop points."""
         self._slots: list[int] = []
-        self._edited: tuple[Task, list[int]] | None = None
+        self._edited: dict[Task, list[int]] = {}
+        """Slots of the stop points at which tasks stand whose locals were changed."""
         self._goal: tuple[int, int] | None = None
         abi.attach(self)
 
@@ -498,6 +499,8 @@ class Machine:
             if answer is None:
                 answer = 1 if self.abi.interrupt_pending(cpu.number) else 0
             result.value = answer
+            if self._edited and task in self._edited and self.probes is not None:
+                self.probes.put_slots(self._edited.pop(task))
             if task.fresh:
                 task.fresh = False
                 task.set_tick(tick.value)
@@ -585,9 +588,7 @@ class Machine:
         if not slots:
             raise LookupError(index)
         captured.locals[index] = value
-        if self._edited is None:
-            self._edited = (task, self._slots)
-        self._slots[slots[0]] = value
+        self._edited.setdefault(task, self._slots)[slots[0]] = value
         task.answer = layout.PROBE_RELOAD
 
     def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
