@@ -8,8 +8,9 @@ from pathlib import Path
 _HEADER = """\
 # Made by wdbg: what GDB needs to know about this guest. Load it with `gdb -x`.
 set osabi none
+set sysroot
 set breakpoint pending on
-set disassemble-next-line off
+set print thread-events off
 """
 
 
