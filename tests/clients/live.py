@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ class LiveGuest:
     ports: dict[str, int]
     elf: Path | None
     place: Path
+    ended: bool = False
+    said: bytes = b""
+    """What the guest has written at its end."""
 
     def gdb(self, *commands: str, target: bool = True) -> Transcript:
         """Attach a gdb with the ELF that the guest has told of, and run its commands."""
@@ -35,11 +39,20 @@ class LiveGuest:
         with tempfile.NamedTemporaryFile(dir=self.place, suffix=".txt", delete=False) as file:
             log = Path(file.name)
         with started(words, log) as client:
-            try:
-                client.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                raise AssertionError(f"gdb hangs: {log.read_text(errors='replace')}") from None
+            deadline = time.monotonic() + DEADLINE
+            while client.poll() is None:
+                assert time.monotonic() < deadline, f"gdb hangs: {log.read_text(errors='replace')}"
+                self._listen(client)
         return parse(log.read_text(errors="replace"), commands)
+
+    def _listen(self, client: subprocess.Popen[bytes]) -> None:
+        """Read the guest's terminal for a moment: a guest that is not read stands still."""
+        if self.ended or self.process.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=0.1):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(0.1 if self.ended else 0)
+            return
+        self.ended = True
+        self.said = self.process.before
 
     def terminal(self) -> pexpect.spawn:
         """A gdb at a prompt, attached."""
@@ -53,7 +66,9 @@ class LiveGuest:
 
     def end(self) -> int:
         """Wait for the guest to end, and give its exit status."""
-        self.process.expect(pexpect.EOF, timeout=DEADLINE)
+        if not self.ended:
+            self.process.expect(pexpect.EOF, timeout=DEADLINE)
+            self.ended, self.said = True, self.process.before
         self.process.close()
         status = self.process.exitstatus
         return -1 if status is None else status
