@@ -150,3 +150,18 @@ def test_a_written_local_is_what_the_kernel_goes_on_with(start):
     again = guest.run()
     assert (again.reason, again.tid) == (StopReason.BREAKPOINT, event.tid)
     assert guest.session.read_memory(buffer, 4) == b"0.0\0"
+
+
+def test_a_trap_in_the_kernel_stops_with_the_stack_that_it_ended(start):
+    guest = start("echo divide > /sys/module/traptest/parameters/trap; echo survived")
+    event = guest.run()
+    assert event.reason is StopReason.TRAP
+    assert "divide" in event.message
+    functions = [frame.function for frame in guest.session.frames(event.tid)]
+    assert functions[:2] == ["raise_exception", "trap_divide"]
+    depths = [frame.depth for frame in guest.session.frames(event.tid)]
+    assert depths == list(range(len(depths) - 1, -1, -1))
+    event = guest.run()
+    assert event.reason is StopReason.PANIC
+    assert "panic" in [frame.function for frame in guest.session.frames(event.tid)]
+    assert guest.run().reason is StopReason.EXITED

@@ -31,6 +31,9 @@ class Tape:
             return self.keys.pop(0), 0
         return None if wait_ns is None else (b"", wait_ns)
 
+    def look(self) -> None:
+        pass
+
     def wake_on(self, fds) -> None:
         pass
 

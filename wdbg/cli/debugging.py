@@ -28,7 +28,7 @@ from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.journal import Position
 from wdbg.runtime.machine import Machine
-from wdbg.runtime.stop import Stop
+from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.symbolindex import open_index
 
 log = logging.getLogger(__name__)
@@ -146,6 +146,10 @@ def serve(
     say("ready for debuggers")
     while server.ended is None:
         server.turn(PATIENCE)
+        if not server.running:
+            session.machine.console.look()
+            if session.machine.console.left():
+                session.machine.request_stop(Stop(StopKind.INTERRUPTED, "left"))
         if session.machine.asked_to_stop and not server.running and server.ended is None:
             server.kill()
         request = registration.take_request() if registration is not None else None

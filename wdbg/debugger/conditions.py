@@ -6,12 +6,15 @@ from dataclasses import replace
 
 from wdbg.debugger.breakpoints import Breakpoints
 from wdbg.debugger.model import DebugError, Place
-from wdbg.debugger.places import stop_for
+from wdbg.debugger.places import entry_of, stop_for
 from wdbg.debugger.stepping import Plan, ReturnTrap
 from wdbg.debugger.watchpoints import Touch, Watchpoint, Watchpoints
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.probes import ProbedModule, Probes
 from wdbg.runtime.task import Task
+
+TRAP_FUNCTION = "raise_exception"
+"""What the host calls in the kernel for a task that has trapped (docs/host-interface.md)."""
 
 
 class Conditions:
@@ -31,6 +34,7 @@ class Conditions:
         self.checks_accesses = False
         """The machine is of a variant that looks at each access of memory."""
         self._all = False
+        self._always: set[tuple[int, int]] = set()
 
     def adopt(self, machine: Machine) -> None:
         """Bring all to a machine; stop points have other numbers in another variant."""
@@ -39,8 +43,15 @@ class Conditions:
         for place, trap in self.returns.items():
             stop = stop_for(self._probes.modules[trap.module], trap.offset)
             self.returns[place] = replace(trap, stop=stop)
+        told = entry_of(self._probes.modules[0], TRAP_FUNCTION)
+        number = self.locate(told) if told is not None else None
+        self._always = {(0, number)} if number is not None else set()
         self.arm()
         self.mark()
+
+    def is_trap(self, module: int, stop: int) -> bool:
+        """The stop point is where the kernel learns of a trap."""
+        return (module, stop) in self._always
 
     @property
     def _probes(self) -> Probes:
@@ -78,8 +89,10 @@ class Conditions:
             self._probes.modules[stop[0]].arm(stop[1], 0)
 
     def _needed(self, module: int, stop: int) -> bool:
-        return self.breakpoints.first(module, stop) is not None or any(
-            (trap.module, trap.stop) == (module, stop) for trap in self.returns.values()
+        return (
+            (module, stop) in self._always
+            or self.breakpoints.first(module, stop) is not None
+            or any((trap.module, trap.stop) == (module, stop) for trap in self.returns.values())
         )
 
     def loaded(self, module: ProbedModule) -> None:
@@ -124,7 +137,7 @@ class Conditions:
         """Write all bytes anew."""
         probes = self._probes
         probes.fill(0)
-        for module, stop in self.breakpoints.stops():
+        for module, stop in (*self._always, *self.breakpoints.stops()):
             probes.modules[module].arm(stop)
         for trap in self.returns.values():
             probes.modules[trap.module].arm(trap.stop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from symbols.errors import SymbolsError
 from symbols.wasm.decode import instructions
 from wdbg.debugger.model import DebugError, Frame, ModuleInfo, Place
 from wdbg.runtime.probes import Captured, ProbedModule
+from wdbg.runtime.task import Task
 
 
 def module_info(module: ProbedModule) -> ModuleInfo:
@@ -73,6 +75,32 @@ def build_frames(
         place = Place(item.module, offset)
         frames.append(Frame(level, place, name, start or 0, depth, pointer))
     return tuple(frames)
+
+
+def with_trap(frames: tuple[Frame, ...], task: Task) -> tuple[Frame, ...]:
+    """The frames of a task that deals with a trap, on top of those that the trap has ended: what
+    is known of these is where they were."""
+    program = task.image.program if task.image is not None else None
+    ended = []
+    for frame in task.frames:
+        number: int | None = 0
+        if frame.module:
+            ours = program is not None and program.label == frame.module and program.probed
+            number = ours.number if ours else None
+        if number is not None:
+            ended.append((Place(number, frame.code_offset), frame))
+    outer = tuple(
+        Frame(
+            len(frames) + level,
+            place,
+            frame.function,
+            frame.code_offset - frame.offset,
+            len(ended) - 1 - level,
+            0,
+        )
+        for level, (place, frame) in enumerate(ended)
+    )
+    return (*(replace(f, depth=f.depth + len(ended)) for f in frames), *outer)
 
 
 @lru_cache(maxsize=8)

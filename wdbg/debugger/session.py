@@ -86,6 +86,7 @@ class Session:
         self._writing = False
         self._slice = LEAST_SLICE
         self._greeted = 0
+        self._traps = 0
         self._skips: dict[int, tuple[int, int]] = {}
         self._hit: tuple[StopReason, Task, Place] | None = None
         self._queued: StopEvent | None = None
@@ -106,6 +107,7 @@ class Session:
         machine.console.wake_on(self._wakers)
         self.probes.on_add = self.conditions.loaded
         self._greeted = len(self.probes.modules)
+        self._traps = len(machine.traps)
         self._forget()
         self.conditions.checks_accesses = self._level >= Level.WATCH
         self.conditions.adopt(machine)
@@ -389,6 +391,9 @@ class Session:
             self.conditions.arm()
             self._hit = (StopReason.MODULES, task, place)
             return True
+        if self.conditions.is_trap(module.number, stop) and self._new_trap():
+            self._hit = (StopReason.TRAP, task, place)
+            return True
         wanted = self.conditions.breakpoints.first(module.number, stop)
         if wanted is not None:
             self._hit = (StopReason.BREAKPOINT, task, wanted)
@@ -403,6 +408,11 @@ class Session:
             self._hit = (StopReason.STEP, task, place)
             return True
         return False
+
+    def _new_trap(self) -> bool:
+        """Code of the kernel has trapped since the last time."""
+        known, self._traps = self._traps, len(self.machine.traps)
+        return self._traps > known
 
     def _on_access(self, task: Task, address: int, length: int, bits: int) -> None:
         """Guest code is about to touch a watched granule."""
@@ -478,7 +488,8 @@ class Session:
                 self._forget()
                 tid = self.view.threads.tid(machine, task)
                 hit = self._touch_hit() if reason is StopReason.WATCHPOINT else None
-                event = StopEvent(reason, tid, place, hit, tick=machine.ticks)
+                message = machine.traps[-1].message if reason is StopReason.TRAP else ""
+                event = StopEvent(reason, tid, place, hit, message, tick=machine.ticks)
                 return self._stopped(event)
             if machine.moment() == before:  # it waits for a CPU that is held
                 select.select(self._wakers, [], [], WAIT_SECONDS)

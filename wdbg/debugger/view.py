@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wdbg.debugger.model import DebugError, Frame, ModuleInfo, Place
-from wdbg.debugger.places import build_frames, entry_of, module_info, written_between
+from wdbg.debugger.places import build_frames, entry_of, module_info, with_trap, written_between
 from wdbg.debugger.threads import Threads
 from wdbg.debugger.values import global_item, stack_pointer, unsigned
 from wdbg.linux.image import Image, Symbols
@@ -111,7 +111,9 @@ class View:
                 pointers[module] = pointer
         frames = build_frames(self.probes.modules, captured, pointers)
         place = self._virtual_place(tid, captured[0])
-        return frames if place is None else (replace(frames[0], place=place), *frames[1:])
+        if place is not None:
+            frames = (replace(frames[0], place=place), *frames[1:])
+        return with_trap(frames, task) if task.frames else frames
 
     def _virtual_place(self, tid: int, inner: Captured) -> Place | None:
         if self.virtual is None or self.virtual[0] != tid:

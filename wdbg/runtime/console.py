@@ -51,6 +51,11 @@ class Console(Protocol):
         """
         ...
 
+    def look(self) -> None:
+        """Take in what has been typed while the guest stands still: for `left`, and for the guest
+        when it goes on."""
+        ...
+
     def wake_on(self, fds: Sequence[int]) -> None:
         """End a wait in `idle` when one of these file descriptors is readable."""
         ...
@@ -113,6 +118,9 @@ class StreamConsole:
             return data, 0
         return None if wait_ns is None else (b"", wait_ns)
 
+    def look(self) -> None:
+        """Nobody types."""
+
     def wake_on(self, fds: Sequence[int]) -> None:
         """It never waits."""
 
@@ -145,6 +153,7 @@ class TerminalConsole:
         self._leave = False
         self._eof = False
         self._wakers: Sequence[int] = ()
+        self._kept = bytearray()
         self._saved = termios.tcgetattr(in_fd)
         tty.setraw(in_fd, termios.TCSANOW)
 
@@ -184,6 +193,10 @@ class TerminalConsole:
         return bytes(out)
 
     def _wait(self, seconds: float | None) -> bytes:
+        if self._kept:
+            data = bytes(self._kept)
+            self._kept.clear()
+            return data
         if self._eof:
             return b""
         ready, _, _ = select.select([self._in, *self._wakers], [], [], seconds)
@@ -205,6 +218,13 @@ class TerminalConsole:
         data = self._wait(nap / 1e9)
         passed = time.monotonic_ns() - start if self._real else 0
         return data, (passed if wait_ns is None else min(passed, wait_ns))
+
+    def look(self) -> None:
+        """See Console."""
+        if len(self._kept) < READ_SIZE and not self._eof:
+            ready, _, _ = select.select([self._in], [], [], 0)
+            if ready:
+                self._kept += self._read()
 
     def wake_on(self, fds: Sequence[int]) -> None:
         """See Console."""
