@@ -17,7 +17,7 @@ from wdbg.instrument import layout
 from wdbg.runtime.memory import GuestFault
 from wdbg.trace.events import Kind
 from wdbg.trace.feed import TaskRow
-from wdbg.trace.ring import ARG_SHIFT, CONTEXT_SIZE, CONTINUED, LOW_MAX, record
+from wdbg.trace.ring import ARG_SHIFT, CONTEXT_SIZE, record, wide
 
 if TYPE_CHECKING:
     from wdbg.runtime.machine import Machine
@@ -31,7 +31,8 @@ _F_SETPIPE_SZ = 1031
 COMM_LENGTH = 16
 """TASK_COMM_LEN (include/linux/sched.h)."""
 
-_CONTEXT = struct.Struct("<IIIIII")
+_CONTEXT = struct.Struct("<QQQ")
+_CONTEXT_KIND = int(Kind.CONTEXT)  # reading a member of an enumeration is slow
 _COMM = struct.Struct("<QQ")
 
 
@@ -87,7 +88,10 @@ class Tracer:
         ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
         self._ring = memoryview(ring).cast("B")
         self._guest = memoryview(machine.memory.words).cast("B")
-        self._context: tuple[int, Task | None, int, int] = (0, None, 0, 0)
+        self._task: Task | None = None
+        self._cpu = self._end = self._skipped = 0
+        """The context in force."""
+        self._end_unit = self._skipped_unit = wide(0)
         self._context_at = -1
         """Where in the ring the context in force ends, if nothing has come after it."""
         self._names: dict[int, tuple[int, ...]] = {}
@@ -105,10 +109,12 @@ class Tracer:
 
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
         """A fiber goes on: on `cpu`, in a quantum that ends at tick `end`."""
-        now = (cpu, task, end, skipped)
-        if now != self._context:
-            if task is not self._context[1]:
-                self._name(task)
+        if task is not self._task:
+            known = self._names.get(task.pointer)
+            if not known or _COMM.unpack_from(self._guest, task.pointer + self._comm_at) != known:
+                self._identify(task)
+            self._set_context(cpu, task, end, skipped)
+        elif end != self._end or cpu != self._cpu or skipped != self._skipped:
             self._set_context(cpu, task, end, skipped)
         if self._idle and cpu in self._idle:
             self._idle.discard(cpu)
@@ -150,9 +156,8 @@ class Tracer:
             self._sink.raw(self._ring[:size])
             self._handed_over += size
             self._head.value = 0
-            cpu, task, end, skipped = self._context
-            if task is not None:  # what a flight recorder keeps may begin here
-                self._set_context(cpu, task, end, skipped)
+            if self._task is not None:  # what a flight recorder keeps may begin here
+                self._set_context(self._cpu, self._task, self._end, self._skipped)
 
     def recorded(self) -> int:
         """Bytes of ring records so far."""
@@ -172,11 +177,11 @@ class Tracer:
 
     def _add(self, kind: Kind, values: dict[str, int]) -> None:
         """A record of the host's, at this tick, in the context in force."""
-        cpu, task, end, skipped = self._context
-        left = end - self._machine.ticks
-        if task is not None and (left < 0 or skipped != self._machine.skipped):
+        machine = self._machine
+        left = self._end - machine.ticks
+        if self._task is not None and (left < 0 or self._skipped != machine.skipped):
             left = 0
-            self._set_context(cpu, task, self._machine.ticks, self._machine.skipped)
+            self._set_context(self._cpu, self._task, machine.ticks, machine.skipped)
         data = record(kind, left, values)
         head = self._room()
         self._ring[head : head + len(data)] = data
@@ -189,13 +194,13 @@ class Tracer:
         elif head > layout.RING_FULL:
             self.drain()
             head = self._head.value
-        self._context = (cpu, task, end, skipped)
-        _CONTEXT.pack_into(
-            self._ring, head,
-            Kind.CONTEXT | cpu << ARG_SHIFT, task.pointer,
-            end & LOW_MAX | CONTINUED, end >> 31,
-            skipped & LOW_MAX | CONTINUED, skipped >> 31,
-        )  # fmt: skip
+        self._task, self._cpu = task, cpu
+        if end != self._end:
+            self._end, self._end_unit = end, wide(end)
+        if skipped != self._skipped:
+            self._skipped, self._skipped_unit = skipped, wide(skipped)
+        first = _CONTEXT_KIND | cpu << ARG_SHIFT | task.pointer << 32
+        _CONTEXT.pack_into(self._ring, head, first, self._end_unit, self._skipped_unit)
         self._head.value = self._context_at = head + CONTEXT_SIZE
 
     def _room(self) -> int:
@@ -208,13 +213,8 @@ class Tracer:
 
     # ---- names ---------------------------------------------------------------------------------
 
-    def _name(self, task: Task) -> None:
-        """Tell the name of a task that is new or has another one now."""
-        known = self._names.get(task.pointer)
-        if not known or _COMM.unpack_from(self._guest, task.pointer + self._comm_at) != known:
-            self._identify(task)
-
     def _identify(self, task: Task) -> None:
+        """Tell the name of a task that is new or has another one now."""
         offsets, pointer = self._offsets, task.pointer
         if offsets is None or not self._readable(pointer):
             if pointer not in self._names:
