@@ -64,6 +64,9 @@ def test_show_filters(trace: Path) -> None:
     some = shown(trace, "--function", "vfs_*")
     assert some
     assert all("vfs_" in line for line in some)
+    files = shown(trace, "--function", "sched/*.c")
+    assert files == shown(trace, "--function", "kernel/sched/core.c")
+    assert files
     deep = shown(trace, "--events", "call", "--depth", 0)
     assert 0 < len(deep) < facts["counts"]["call_enter"]
     slow = shown(trace, "--duration", "100us", "--function", "*")

@@ -140,6 +140,9 @@ def _render_info(facts: dict[str, object], counts: dict[str, int], trace: Trace)
     lines += [f"  damaged     {line}" for line in trace.damage]
     if "overwritten" in trace.facts:
         lines.append(f"  overwritten {trace.facts['overwritten']} earlier events (flight recorder)")
+    if "overwritten_bytes" in trace.facts:
+        size = int(trace.facts["overwritten_bytes"])
+        lines.append(f"  overwritten {show_size(size)} of earlier records (flight recorder)")
     return "\n".join(lines)
 
 

@@ -142,6 +142,13 @@ def _lives(tasks: tuple[str, ...], names: Names) -> Mask | None:
     )
 
 
+def _matches(name: str, file: str, glob: str) -> bool:
+    """A glob with a slash is one of source files, from any directory of theirs on."""
+    if "/" not in glob:
+        return fnmatch.fnmatchcase(name, glob)
+    return fnmatch.fnmatchcase(file, glob) or fnmatch.fnmatchcase(file, f"*/{glob}")
+
+
 def _matching(globs: tuple[str, ...], names: Names) -> Mask | None:
     """By row: whether the function is wanted; None without a filter. BadInput if none is."""
     if not globs:
@@ -150,7 +157,7 @@ def _matching(globs: tuple[str, ...], names: Names) -> Mask | None:
     files = ["", *(function.file for function in names.tables.functions)]
     mask = np.array(
         [
-            any(fnmatch.fnmatchcase(file if "/" in glob else name, glob) for glob in globs)
+            any(_matches(name, file, glob) for glob in globs)
             for name, file in zip(shown, files, strict=True)
         ]
     )
