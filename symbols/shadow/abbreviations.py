@@ -9,55 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from symbols.dwarf.constants import At, Form, Tag
 from symbols.errors import SymbolsError
 from symbols.wasm.leb import decode_u32
 
-# Attributes (DWARF 5, 7.5.4) that matter here.
-AT_LOCATION: Final = 0x02
-AT_NAME: Final = 0x03
-AT_BYTE_SIZE: Final = 0x0B
-AT_STMT_LIST: Final = 0x10
-AT_LOW_PC: Final = 0x11
-AT_HIGH_PC: Final = 0x12
-AT_CONST_VALUE: Final = 0x1C
-AT_UPPER_BOUND: Final = 0x2F
-AT_ABSTRACT_ORIGIN: Final = 0x31
-AT_COUNT: Final = 0x37
-AT_ENCODING: Final = 0x3E
-AT_EXTERNAL: Final = 0x3F
-AT_FRAME_BASE: Final = 0x40
-AT_SPECIFICATION: Final = 0x47
-AT_TYPE: Final = 0x49
-AT_ENTRY_PC: Final = 0x52
-AT_RANGES: Final = 0x55
-AT_STR_OFFSETS_BASE: Final = 0x72
-AT_ADDR_BASE: Final = 0x73
-AT_CALL_RETURN_PC: Final = 0x7D
-AT_CALL_PC: Final = 0x81
-AT_LOCLISTS_BASE: Final = 0x8C
-
-CODE_ATTRIBUTES: Final = frozenset(
-    {AT_LOW_PC, AT_HIGH_PC, AT_ENTRY_PC, AT_CALL_RETURN_PC, AT_CALL_PC}
-)
+_ENTRY_PC, _CALL_RETURN_PC, _CALL_PC = 0x52, 0x7D, 0x81
+CODE_ATTRIBUTES: Final = frozenset({At.LOW_PC, At.HIGH_PC, _ENTRY_PC, _CALL_RETURN_PC, _CALL_PC})
 """Their addresses are code offsets."""
 LIST_ATTRIBUTES: Final = frozenset({0x02, 0x19, 0x2A, 0x38, 0x40, 0x46, 0x48, 0x4A, 0x4D})
 """A section offset in one of these is that of a location list."""
-
-# Forms (7.5.5).
-FORM_ADDR: Final = 0x01
-FORM_STRING: Final = 0x08
-FORM_STRP: Final = 0x0E
-FORM_SDATA: Final = 0x0D
-FORM_REF_ADDR: Final = 0x10
-FORM_INDIRECT: Final = 0x16
-FORM_SEC_OFFSET: Final = 0x17
-FORM_EXPRLOC: Final = 0x18
-FORM_FLAG_PRESENT: Final = 0x19
-FORM_STRX: Final = 0x1A
-FORM_ADDRX: Final = 0x1B
-FORM_LINE_STRP: Final = 0x1F
-FORM_IMPLICIT_CONST: Final = 0x21
-FORM_LOCLISTX: Final = 0x22
 
 FIXED: Final = {
     0x01: 4, 0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x0E: 4, 0x10: 4, 0x11: 1, 0x12: 2,
@@ -68,11 +28,6 @@ FIXED: Final = {
 LEB_FORMS: Final = frozenset({0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23})
 BLOCK_FORMS: Final = {0x03: 2, 0x04: 4, 0x0A: 1}
 """Bytes of the length of blocks."""
-FORM_BLOCK: Final = 0x09
-
-TAG_VARIABLE: Final = 0x34
-TAG_BASE_TYPE: Final = 0x24
-
 # Steps of a plan: (kind, argument).
 SKIP: Final = 0
 """Argument bytes of no interest."""
@@ -160,7 +115,7 @@ def _read_table(data: bytes, pos: int) -> tuple[Table, int]:
             attribute, pos = decode_u32(data, pos, end)
             form, pos = decode_u32(data, pos, end)
             constant = 0
-            if form == FORM_IMPLICIT_CONST:
+            if form == Form.IMPLICIT_CONST:
                 start = pos
                 while pos < end and data[pos] >= 0x80:
                     pos += 1
@@ -170,10 +125,10 @@ def _read_table(data: bytes, pos: int) -> tuple[Table, int]:
                 break
             attributes.append((attribute, form, constant))
         plan = _plan(attributes)
-        if tag == TAG_BASE_TYPE:
+        if tag == Tag.BASE_TYPE:
             plan = ((BASE_TYPE, 0), *((((SKIP, plan),)) if isinstance(plan, int) else plan))
-        names = {AT_NAME, AT_SPECIFICATION, AT_ABSTRACT_ORIGIN}
-        variable = tag == TAG_VARIABLE and any(a in names for a, _, _ in attributes)
+        names = {At.NAME, At.SPECIFICATION, At.ABSTRACT_ORIGIN}
+        variable = tag == Tag.VARIABLE and any(a in names for a, _, _ in attributes)
         table[code] = Abbreviation(tag, children, tuple(attributes), plan, variable)
 
 
@@ -207,29 +162,29 @@ def _plan(attributes: list[tuple[int, int, int]]) -> Plan:
 
 
 def _step(attribute: int, form: int) -> tuple[int, int]:
-    if form == FORM_EXPRLOC:
+    if form == Form.EXPRLOC:
         return EXPRESSION, attribute
-    if form == FORM_SEC_OFFSET:
-        kinds = {AT_STMT_LIST: LINES, AT_RANGES: RANGES, AT_LOCLISTS_BASE: LISTS_BASE}
+    if form == Form.SEC_OFFSET:
+        kinds = {At.STMT_LIST: LINES, At.RANGES: RANGES, At.LOCLISTS_BASE: LISTS_BASE}
         if attribute in kinds:
             return kinds[attribute], attribute
         if attribute in LIST_ATTRIBUTES:
             return LIST, attribute
-    if form == FORM_LOCLISTX and attribute in LIST_ATTRIBUTES:
+    if form == Form.LOCLISTX and attribute in LIST_ATTRIBUTES:
         return LIST_INDEX, attribute
-    if form == FORM_ADDRX and attribute == AT_LOW_PC:
+    if form == Form.ADDRX and attribute == At.LOW_PC:
         return CODE_INDEX, attribute
-    if form == FORM_ADDR and attribute in CODE_ATTRIBUTES:
+    if form == Form.ADDR and attribute in CODE_ATTRIBUTES:
         return CODE, attribute
     if form in FIXED:
         return SKIP, FIXED[form]
     if form in LEB_FORMS:
         return LEB, 0
-    if form == FORM_STRING:
+    if form == Form.STRING:
         return TEXT, 0
     if form in BLOCK_FORMS:
         return BLOCK, BLOCK_FORMS[form]
-    if form == FORM_BLOCK:
+    if form == Form.BLOCK:
         return BLOCK, 0
     raise SymbolsError(f"DWARF form {form:#x} is not supported")
 
@@ -246,9 +201,9 @@ def read_attributes(
     end = len(data)
     for attribute, form, constant in abbreviation.attributes:
         value: Value
-        if form == FORM_IMPLICIT_CONST:
+        if form == Form.IMPLICIT_CONST:
             value = constant
-        elif form == FORM_FLAG_PRESENT:
+        elif form == Form.FLAG_PRESENT:
             value = 1
         elif form in FIXED:
             size = FIXED[form]
@@ -259,8 +214,8 @@ def read_attributes(
             while pos < end and data[pos] >= 0x80:
                 pos += 1
             pos += 1
-            value = (_signed if form == FORM_SDATA else _unsigned)(data[start:pos])
-        elif form == FORM_STRING:
+            value = (_signed if form == Form.SDATA else _unsigned)(data[start:pos])
+        elif form == Form.STRING:
             stop = data.find(b"\0", pos)
             if stop < 0:
                 raise SymbolsError("string without an end in .debug_info")

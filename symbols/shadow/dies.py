@@ -9,20 +9,9 @@ import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from symbols.dwarf.constants import UNIT_REFERENCES, At, Form, Tag
 from symbols.errors import SymbolsError
 from symbols.shadow.abbreviations import (
-    AT_ABSTRACT_ORIGIN,
-    AT_BYTE_SIZE,
-    AT_COUNT,
-    AT_ENCODING,
-    AT_NAME,
-    AT_SPECIFICATION,
-    AT_TYPE,
-    AT_UPPER_BOUND,
-    FORM_LINE_STRP,
-    FORM_REF_ADDR,
-    FORM_STRING,
-    FORM_STRP,
     Abbreviation,
     Table,
     Value,
@@ -30,14 +19,11 @@ from symbols.shadow.abbreviations import (
 )
 from symbols.wasm.leb import decode_u32
 
-_ARRAY, _ENUMERATION, _POINTER, _REFERENCE, _STRUCTURE = 0x01, 0x04, 0x0F, 0x10, 0x13
-_TYPEDEF, _UNION, _SUBRANGE, _CLASS, _BASE = 0x16, 0x17, 0x21, 0x02, 0x24
-_CONST, _VOLATILE, _RESTRICT, _RVALUE, _ATOMIC = 0x26, 0x35, 0x37, 0x42, 0x47
-_SAME_SIZE = frozenset({_TYPEDEF, _CONST, _VOLATILE, _RESTRICT, _ATOMIC})
-_ADDRESSES = frozenset({_POINTER, _REFERENCE, _RVALUE})
+_SAME_SIZE = frozenset(
+    {Tag.TYPEDEF, Tag.CONST_TYPE, Tag.VOLATILE_TYPE, Tag.RESTRICT_TYPE, Tag.ATOMIC_TYPE}
+)
+_ADDRESSES = frozenset({Tag.POINTER_TYPE, Tag.REFERENCE_TYPE, Tag.RVALUE_REFERENCE_TYPE})
 _SIGNED, _UNSIGNED = 0x05, 0x07
-_REFERENCES = frozenset({0x11, 0x12, 0x13, 0x14, 0x15})
-"""Forms of references within a unit."""
 _DEEPEST = 64
 """Types of types of types: more are a loop."""
 _MOST_DIMENSIONS = 16
@@ -96,15 +82,15 @@ class Dies:
         form, value = attributes.get(attribute, (0, 0))
         if not isinstance(value, int):
             return None
-        if form in _REFERENCES:
+        if form in UNIT_REFERENCES:
             return unit.offset + value
-        return value if form == FORM_REF_ADDR else None
+        return value if form == Form.REF_ADDR else None
 
     def variable_size(self, unit: Unit, attributes: Attributes) -> int | None:
         """Bytes of the variable, None if that cannot be told."""
         try:
             for _ in range(4):
-                offset = self.referred(unit, attributes, AT_TYPE)
+                offset = self.referred(unit, attributes, At.TYPE)
                 if offset is not None:
                     return self.type_size(offset)
                 unit, attributes = self._origin(unit, attributes)
@@ -125,7 +111,7 @@ class Dies:
         return None
 
     def _origin(self, unit: Unit, attributes: Attributes) -> tuple[Unit, Attributes]:
-        for attribute in (AT_SPECIFICATION, AT_ABSTRACT_ORIGIN):
+        for attribute in (At.SPECIFICATION, At.ABSTRACT_ORIGIN):
             offset = self.referred(unit, attributes, attribute)
             if offset is not None:
                 other = self.unit_at(offset)
@@ -133,12 +119,12 @@ class Dies:
         raise LookupError
 
     def _text(self, unit: Unit, attributes: Attributes) -> bytes | None:
-        form, value = attributes.get(AT_NAME, (0, b""))
+        form, value = attributes.get(At.NAME, (0, b""))
         if isinstance(value, bytes):
-            return value if form == FORM_STRING else None
-        if form == FORM_STRP:
+            return value if form == Form.STRING else None
+        if form == Form.STRP:
             return self._string(".debug_str", value)
-        if form == FORM_LINE_STRP:
+        if form == Form.LINE_STRP:
             return self._string(".debug_line_str", value)
         where = unit.str_offsets_base + 4 * value
         offsets = self._sections.get(".debug_str_offsets", b"")
@@ -160,16 +146,16 @@ class Dies:
     def _size(self, offset: int, depth: int) -> int | None:
         unit = self.unit_at(offset)
         abbreviation, attributes, end = self.read(unit, offset)
-        size = attributes.get(AT_BYTE_SIZE, (0, None))[1]
+        size = attributes.get(At.BYTE_SIZE, (0, None))[1]
         if isinstance(size, int):
             return size
         if abbreviation.tag in _ADDRESSES:
             return 4
         if abbreviation.tag in _SAME_SIZE:
-            target = self.referred(unit, attributes, AT_TYPE)
+            target = self.referred(unit, attributes, At.TYPE)
             return self.type_size(target, depth + 1) if target is not None else None
-        if abbreviation.tag == _ARRAY:
-            target = self.referred(unit, attributes, AT_TYPE)
+        if abbreviation.tag == Tag.ARRAY_TYPE:
+            target = self.referred(unit, attributes, At.TYPE)
             element = self.type_size(target, depth + 1) if target is not None else None
             if element is not None and abbreviation.children:
                 return element * self._elements(unit, end)
@@ -181,11 +167,11 @@ class Dies:
         for _ in range(_MOST_DIMENSIONS):
             code, pos = decode_u32(self._info, pos, unit.end)
             child = unit.table.get(code)
-            if child is None or child.tag != _SUBRANGE:
+            if child is None or child.tag != Tag.SUBRANGE_TYPE:
                 break
             attributes, pos = read_attributes(self._info, pos, child)
-            count = attributes.get(AT_COUNT, (0, None))[1]
-            bound = attributes.get(AT_UPPER_BOUND, (0, None))[1]
+            count = attributes.get(At.COUNT, (0, None))[1]
+            bound = attributes.get(At.UPPER_BOUND, (0, None))[1]
             if isinstance(count, int):
                 total *= count
             else:
@@ -198,8 +184,8 @@ class Dies:
             abbreviation, attributes, _ = self.read(unit, unit.offset + offset)
         except SymbolsError:
             return None
-        size = attributes.get(AT_BYTE_SIZE, (0, None))[1]
-        return size if abbreviation.tag == _BASE and isinstance(size, int) else None
+        size = attributes.get(At.BYTE_SIZE, (0, None))[1]
+        return size if abbreviation.tag == Tag.BASE_TYPE and isinstance(size, int) else None
 
     def base_type(self, unit: Unit, size: int, signed: bool) -> int | None:
         """Offset in the unit of an integer type; to be asked when all of the unit was visited."""
@@ -207,8 +193,8 @@ class Dies:
             unit.integers = {}
             for offset in unit.base_types:
                 _, attributes, _ = self.read(unit, offset)
-                encoding = attributes.get(AT_ENCODING, (0, 0))[1]
-                width = attributes.get(AT_BYTE_SIZE, (0, 0))[1]
+                encoding = attributes.get(At.ENCODING, (0, 0))[1]
+                width = attributes.get(At.BYTE_SIZE, (0, 0))[1]
                 if encoding in (_SIGNED, _UNSIGNED) and isinstance(width, int):
                     unit.integers[width, encoding == _SIGNED] = offset - unit.offset
         return unit.integers.get((size, signed))

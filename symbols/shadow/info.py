@@ -11,15 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from symbols.dwarf.constants import At
 from symbols.errors import SymbolsError
 from symbols.shadow.abbreviations import (
-    AT_ADDR_BASE,
-    AT_FRAME_BASE,
-    AT_HIGH_PC,
-    AT_LOCATION,
-    AT_LOCLISTS_BASE,
-    AT_LOW_PC,
-    AT_STR_OFFSETS_BASE,
     BASE_TYPE,
     BLOCK,
     CODE,
@@ -154,10 +148,10 @@ class Info:
         abbreviation = unit.table.get(code)
         if abbreviation is not None:
             unit.root, _ = read_attributes(info, pos, abbreviation)
-            unit.addr_base = _number(unit.root, AT_ADDR_BASE, 8)
-            unit.str_offsets_base = _number(unit.root, AT_STR_OFFSETS_BASE, 8)
-            unit.lists_base = _number(unit.root, AT_LOCLISTS_BASE, 0) or None
-            unit.based = AT_LOW_PC in unit.root
+            unit.addr_base = _number(unit.root, At.ADDR_BASE, 8)
+            unit.str_offsets_base = _number(unit.root, At.STR_OFFSETS_BASE, 8)
+            unit.lists_base = _number(unit.root, At.LOCLISTS_BASE, 0) or None
+            unit.based = At.LOW_PC in unit.root
         return unit
 
     def _walk(self, unit: Unit) -> None:
@@ -193,7 +187,7 @@ class Info:
                         address = _U32.unpack_from(info, pos + 1)[0]
                         if address >= TOMBSTONE:
                             out[pos + 1 : pos + 5] = b"\0\0\0\0"
-                        elif argument == AT_LOCATION and abbreviation.variable:
+                        elif argument == At.LOCATION and abbreviation.variable:
                             self.variables.append(Variable(unit, die, abbreviation, address))
                     elif op and (op != _OP_FBREG or length > 6):
                         pending.append((start, pos, length, argument, die, abbreviation))
@@ -240,7 +234,7 @@ class Info:
 
     def _empty(self, die: int, abbreviation: Abbreviation) -> None:
         """Let code that the linker left out have no bytes: what is at 0 would overlap."""
-        found = find_attribute(self._source, die, abbreviation, AT_HIGH_PC)
+        found = find_attribute(self._source, die, abbreviation, At.HIGH_PC)
         if found is not None and found[1] in FIXED:
             size = FIXED[found[1]]
             self.data[found[0] : found[0] + size] = bytes(size)
@@ -264,14 +258,14 @@ class Info:
         if expression[0] == OP_ADDRX:
             index, end = decode_u32(expression, 1, length)
             self.data_entries.setdefault(unit.addr_base, set()).add(index)
-            if attribute == AT_LOCATION and end == length and abbreviation.variable:
+            if attribute == At.LOCATION and end == length and abbreviation.variable:
                 address = self.dies.indexed_address(unit, index)
                 if address is not None and address < TOMBSTONE:
                     self.variables.append(Variable(unit, die, abbreviation, address))
             if end == length:
                 return
         context = self.context(unit, die, abbreviation)
-        result = self._rewriter.rewrite(expression, context, attribute == AT_FRAME_BASE)
+        result = self._rewriter.rewrite(expression, context, attribute == At.FRAME_BASE)
         if result != expression:
             room = pos + length - start
             filled = fill(result, room, context.size)

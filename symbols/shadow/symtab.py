@@ -6,8 +6,8 @@ Kernel code calls through the function table: a pointer to a function is a small
 
 from __future__ import annotations
 
+from symbols.dwarf.constants import At
 from symbols.errors import SymbolsError
-from symbols.shadow.abbreviations import AT_EXTERNAL
 from symbols.shadow.elf import Symbol, SymbolType
 from symbols.shadow.info import Info
 from symbols.wasm.decode import instructions
@@ -60,7 +60,7 @@ def data_symbols(info: Info, section: int, limit: int) -> list[Symbol]:
         if not name or not 0 < variable.address < limit or b"\0" in name:
             continue
         size = info.dies.variable_size(variable.unit, attributes) or 0
-        local = AT_EXTERNAL not in attributes
+        local = At.EXTERNAL not in attributes
         symbol = Symbol(
             name, variable.address, min(size, limit - variable.address), SymbolType.OBJECT,
             section, local,
