@@ -28,13 +28,8 @@ from symbols.shadow.elf import (
 from symbols.shadow.expressions import Globals, Rewriter
 from symbols.shadow.info import Info
 from symbols.shadow.lines import Entries, rewrite_line
-from symbols.shadow.lists import (
-    rewrite_addr,
-    rewrite_loc,
-    rewrite_loclists,
-    rewrite_ranges,
-    rewrite_rnglists,
-)
+from symbols.shadow.loclists import rewrite_loc, rewrite_loclists
+from symbols.shadow.ranges import rewrite_addr, rewrite_ranges, rewrite_rnglists
 from symbols.shadow.strings import separate_strings
 from symbols.shadow.symtab import data_symbols, function_symbols, table_symbols
 from symbols.wasm.container import SectionId

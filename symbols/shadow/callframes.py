@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from symbols.shadow.addresses import HOST_BASE, HOST_SIZE
-from symbols.shadow.expressions import OP_DEREF
 from symbols.shadow.frames import CALLER_EBP, CALLER_PC, CFA_FROM_EBP, frame_registers
+from symbols.shadow.operations import OP_DEREF
 from symbols.wasm.leb import encode_unsigned
 
 _EBX, _ESP, _EBP, _ESI, _EDI, _EIP = 3, 4, 5, 6, 7, 8

@@ -34,7 +34,8 @@ from symbols.shadow.abbreviations import (
     read_attributes,
 )
 from symbols.shadow.dies import Attributes, Dies, Unit
-from symbols.shadow.expressions import OP_ADDR, OP_ADDRX, Context, Rewriter, fill
+from symbols.shadow.expressions import Context, Rewriter
+from symbols.shadow.operations import OP_ADDR, OP_ADDRX, fill
 from symbols.wasm.leb import decode_u32
 
 TOMBSTONE: Final = 0xFFFF_FFF0

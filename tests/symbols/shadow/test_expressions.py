@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbols.errors import SymbolsError
-from symbols.shadow.expressions import Context, Globals, Rewriter, fill, parse
+from symbols.shadow.expressions import Context, Globals, Rewriter
 from symbols.shadow.frames import MOST_LOCALS, frame_cfa, frame_registers, pack_record, record_start
+from symbols.shadow.operations import fill, parse
 from symbols.wasm.leb import encode_signed, encode_unsigned
 
 WIDE, HALF, U64 = 0x40, 0x1F1, 0x77
