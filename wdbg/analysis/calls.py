@@ -122,7 +122,7 @@ class _Builder:
     def _intern(
         self, parents: npt.NDArray[np.int64], functions: npt.NDArray[np.uint32]
     ) -> npt.NDArray[np.int64]:
-        combined = parents << _FUNCTION_BITS | functions
+        combined = parents << _FUNCTION_BITS | functions & np.uint32((1 << _FUNCTION_BITS) - 1)
         different, which = np.unique(combined, return_inverse=True)
         tree, nodes = self.tree, []
         for one in different.tolist():

@@ -140,8 +140,8 @@ def _render_info(facts: dict[str, object], counts: dict[str, int], trace: Trace)
     lines += [f"  damaged     {line}" for line in trace.damage]
     if "overwritten" in trace.facts:
         lines.append(f"  overwritten {trace.facts['overwritten']} earlier events (flight recorder)")
-    if "overwritten_bytes" in trace.facts:
-        size = int(trace.facts["overwritten_bytes"])
+    size = trace.facts.get("overwritten_bytes")
+    if isinstance(size, int):
         lines.append(f"  overwritten {show_size(size)} of earlier records (flight recorder)")
     return "\n".join(lines)
 

@@ -197,6 +197,8 @@ def _runs(columns: dict[int, tuple[Descriptor, memoryview]], events: int) -> np.
         values = _common(columns, field, np.uint64, events)
         if len(values) != len(start):
             raise Damaged("a chunk's runs have columns of several lengths")
+        if name == "cpu" and len(values) and int(values.max()) >= layout.MAX_CPUS:
+            raise Damaged(f"CPU {int(values.max())}")
         runs[name] = values
     wrong = len(runs) == 0 or start[0] != 0 or np.any(start[1:] <= start[:-1])
     if events and (wrong or start[-1] >= events):

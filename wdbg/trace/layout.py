@@ -107,6 +107,7 @@ MAX_SIZE = 256 << 20
 """Bytes: a chunk that claims more is damaged."""
 MAX_EVENTS = 1 << 24
 MAX_HEADER = 1 << 20
+MAX_CPUS = 1 << 12
 
 # Fields of table 0 in the payload of EVENTS: what all events have.
 FIELD_KIND = 0

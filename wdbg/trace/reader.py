@@ -172,6 +172,8 @@ class Trace:
             found = layout.HEADER.parse(body)
         except (ConstructError, UnicodeDecodeError):
             raise BadInput(f"{self.path}: damaged header") from None
+        if found.cpus > layout.MAX_CPUS:
+            raise BadInput(f"{self.path}: damaged header: {found.cpus} CPUs")
         header = TraceHeader(
             found.kernel_hash, found.kernel, found.seed, found.cpus, found.ns_per_tick,
             found.command_line, found.events, found.banner,

@@ -12,6 +12,8 @@ from wdbg.trace.feed import FunctionRow, LockClassRow
 from wdbg.trace.layout import ChunkType
 
 MAX_ROWS = 1 << 24
+MOST = {"tick": 2**63 - 1, "pid": 2**31 - 1, "tgid": 2**31 - 1}
+"""Largest numbers of columns; others are below 2^32. The smallest is -1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ def unpack_rows(kind: ChunkType, payload: bytes) -> list[Row]:
             columns[head.field] = texts(head, body)
         else:
             values = numbers(head, body, np.uint64, MAX_ROWS)
-            columns[head.field] = values.view(np.int64).tolist()
+            signed = values.view(np.int64)
+            most = MOST.get(wanted[head.field].name, 2**32 - 1)
+            if len(signed) and (int(signed.min()) < -1 or int(signed.max()) > most):
+                raise Damaged(f"a {wanted[head.field].name} in a table is out of range")
+            columns[head.field] = signed.tolist()
     full = [column for column in columns if column is not None]
     if len(full) != len(wanted) or len({len(column) for column in full}) > 1:
         raise Damaged("a table's chunk has columns of several lengths")
