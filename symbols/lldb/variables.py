@@ -5,8 +5,9 @@ one-byte length and three bytes of `DW_OP_regx`, which takes a different form in
 and the same room; `WASM_location ...; stack_value` has room for the same. An expression without a
 wasm value in it stays: it is the address of memory, by way of the frame base, or a constant.
 
-Units that this cannot be done for (DWARF before version 4, 64-bit DWARF, lists by index) stay as
-they are. So does every unit that shares its abbreviations with one of them.
+Units of any version but 4, and of 64-bit DWARF, stay as they are. (Version 5 refers to lists by an
+index of one byte, which has no room for an expression.) So does every unit that shares its
+abbreviations with one of them.
 """
 
 from __future__ import annotations
@@ -17,25 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from symbols.dwarf.constants import At, Form, Tag
 from symbols.dwarf.expressions import wasm_locations
 from symbols.errors import SymbolsError
 from symbols.lldb.numbers import MOST_PROGRAMS, operand, register
 from symbols.lldb.table import LIST as LISTED
 from symbols.lldb.table import Table
 from symbols.shadow.abbreviations import (
-    AT_FRAME_BASE,
-    AT_LOCATION,
-    AT_LOW_PC,
     BASE_TYPE,
     BLOCK,
     CODE,
     EXPRESSION,
-    FORM_EXPRLOC,
-    FORM_IMPLICIT_CONST,
-    FORM_SEC_OFFSET,
     LEB,
     LIST,
-    LIST_INDEX,
     SKIP,
     TEXT,
     Abbreviations,
@@ -45,11 +40,10 @@ from symbols.shadow.abbreviations import (
 )
 from symbols.wasm.leb import decode_u32
 
-_SUBPROGRAM: Final = 0x2E
-_VARIABLES: Final = frozenset({0x05, 0x34})  # formal_parameter, variable
+_VARIABLES: Final = frozenset({Tag.FORMAL_PARAMETER, Tag.VARIABLE})
 _UNIT_TAGS: Final = frozenset({0x11, 0x41, 0x4A, 0x3C})
-_WITH_ID: Final = frozenset({4, 5})
-_TYPE_UNITS: Final = frozenset({2, 6})
+_INDICES: Final = frozenset({11, 12})
+"""Steps over indices of lists and addresses; units of version 4 have none."""
 _WASM_LOCATION: Final = 0xED
 _REGX: Final = b"\x90"
 _NOP: Final = b"\x96"
@@ -94,7 +88,7 @@ def change(info: bytearray, abbrev: bytearray, number: int) -> Table:
             info[position : position + len(new)] = new
     for positions in forms.values():
         for position in positions:
-            abbrev[position] = FORM_EXPRLOC
+            abbrev[position] = Form.EXPRLOC
     if 0 < number <= MOST_PROGRAMS:
         base = b"\x92" + bytes((number, 0)) + 3 * _NOP
         info[:] = _BASE_PLUS_ADDRESS.sub(base, bytes(info))
@@ -113,16 +107,12 @@ def _units(info: bytes, abbrev: bytes) -> tuple[list[_Unit], set[int]]:
         if length >= 0xFFFF_FFF0 or end > len(info):
             break
         try:
-            if version >= 5:
-                kind, size, offset = struct.unpack_from("<BBI", info, pos + 6)
-                first = pos + 12 + (8 if kind in _WITH_ID else 12 if kind in _TYPE_UNITS else 0)
-            else:
-                offset, size = struct.unpack_from("<IB", info, pos + 6)
-                first = pos + 11
-            if version not in (4, 5) or size != 4:
+            (offset,) = struct.unpack_from("<I", info, pos + (8 if version >= 5 else 6))
+            size = info[pos + 10]
+            if version != 4 or size != 4:
                 spoiled.add(offset)
             else:
-                units.append(_Unit(first, end, abbreviations.table(offset), offset))
+                units.append(_Unit(pos + 11, end, abbreviations.table(offset), offset))
         except (SymbolsError, struct.error, IndexError):
             break
         pos = end
@@ -154,7 +144,7 @@ def _walk(info: bytes, unit: _Unit, table: Table) -> None:
         plan = kind.plan
         if isinstance(plan, int):
             pos += plan
-            if kind.tag == _SUBPROGRAM and inside < 0 and kind.children:
+            if kind.tag == Tag.SUBPROGRAM and inside < 0 and kind.children:
                 inside = depth
                 table.begin(0)
                 table.add(0, 0)
@@ -170,17 +160,17 @@ def _walk(info: bytes, unit: _Unit, table: Table) -> None:
                         pos += argument
                     else:
                         size, pos = decode_u32(info, pos, end)
-                    if step == EXPRESSION and argument == AT_LOCATION:
+                    if step == EXPRESSION and argument == At.LOCATION:
                         place = (at, pos, size)
-                    elif step == EXPRESSION and argument == AT_FRAME_BASE:
+                    elif step == EXPRESSION and argument == At.FRAME_BASE:
                         frame = (at, size)
                     pos += size
                 elif step == LIST:
-                    if argument == AT_LOCATION and kind.tag in _VARIABLES:
+                    if argument == At.LOCATION and kind.tag in _VARIABLES:
                         place = (pos, 0, 4)
                     pos += 4
                 elif step == CODE:
-                    if argument == AT_LOW_PC:
+                    if argument == At.LOW_PC:
                         (start,) = struct.unpack_from("<I", info, pos)
                     pos += 4
                 elif step == LEB:
@@ -189,11 +179,11 @@ def _walk(info: bytes, unit: _Unit, table: Table) -> None:
                     pos += 1
                 elif step == TEXT:
                     pos = info.index(b"\0", pos) + 1
-                elif step == LIST_INDEX:
+                elif step in _INDICES:
                     _, pos = decode_u32(info, pos, end)
                 elif step != BASE_TYPE:  # LINES, RANGES, LISTS_BASE
                     pos += 4
-            if kind.tag == _SUBPROGRAM and inside < 0:
+            if kind.tag == Tag.SUBPROGRAM and inside < 0:
                 if kind.children:
                     inside = depth
                 table.begin(start)
@@ -265,11 +255,11 @@ def _list_forms(data: bytes, pos: int) -> Iterator[int]:
             attribute, pos = decode_u32(data, pos, end)
             at = pos
             form, pos = decode_u32(data, pos, end)
-            if form == FORM_IMPLICIT_CONST:
+            if form == Form.IMPLICIT_CONST:
                 while data[pos] >= 0x80:
                     pos += 1
                 pos += 1
             if not attribute and not form:
                 break
-            if tag in _VARIABLES and attribute == AT_LOCATION and form == FORM_SEC_OFFSET:
+            if tag in _VARIABLES and attribute == At.LOCATION and form == Form.SEC_OFFSET:
                 yield at

@@ -28,7 +28,7 @@ from wdbg.gdbstub.lldb.breakpoints import Breakpoints
 from wdbg.gdbstub.lldb.entered import Entered, Start, entered, shown_frames, start_of
 from wdbg.gdbstub.lldb.modules import HOST_PC, Modules
 from wdbg.gdbstub.lldb.resume import plan_of
-from wdbg.gdbstub.lldb.stops import NOTHING, Cause, cause_of, stop_reply, threads_json
+from wdbg.gdbstub.lldb.stops import NOTHING, TRAP, Cause, cause_of, stop_reply, threads_json
 from wdbg.gdbstub.points import Points
 from wdbg.gdbstub.rsp import PACKET_SIZE
 
@@ -226,8 +226,11 @@ class Lldb:
     def _cause(self, tid: int) -> Cause:
         if tid != self._event.tid:
             return NOTHING
-        place = self._event.place if self._hidden is None else self._hidden.shown
+        hidden = self._hidden
+        place = self._event.place if hidden is None else hidden.shown
         here = place is not None and self._breakpoints.at(place) is not None
+        if hidden is not None and here:
+            return Cause(TRAP, "breakpoint")
         return cause_of(self._event, here=here)
 
     def _stop(self) -> str:
