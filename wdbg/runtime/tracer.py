@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from wdbg.runtime.machine import Machine
     from wdbg.runtime.task import Task
 
+NAMING_TURNS = 8
+"""Turns of a new task at which its name is looked at: kernel threads get theirs after the first.
+Later on names are looked at when a program is started and whenever the ring is emptied."""
 DRAIN_TICKS = 1 << 22
 """Ticks after which the ring is emptied however little is in it: some 20 ms of work."""
 PIPE_SIZE = 1 << 20
@@ -84,7 +87,7 @@ class Tracer:
         self._offsets = offsets
         self._scheduling = scheduling
         base = machine.mailbox.memory.address
-        self._head = machine.mailbox.ring_head
+        self._head = memoryview(machine.mailbox.ring_head).cast("B").cast("I")
         ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
         self._ring = memoryview(ring).cast("B")
         self._guest = memoryview(machine.memory.words).cast("B")
@@ -96,6 +99,9 @@ class Tracer:
         """Where in the ring the context in force ends, if nothing has come after it."""
         self._names: dict[int, tuple[int, ...]] = {}
         """The comm of each known task as two numbers; () where it cannot be read."""
+        self._turns: dict[int, int] = {}
+        self._settled: set[int] = set()
+        """Turns of new tasks, and those that have had NAMING_TURNS."""
         self._idle: set[int] = set()
         self._drained = 0
         self._handed_over = 0
@@ -109,18 +115,20 @@ class Tracer:
 
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
         """A fiber goes on: on `cpu`, in a quantum that ends at tick `end`."""
-        if task is not self._task:
-            known = self._names.get(task.pointer)
-            if not known or _COMM.unpack_from(self._guest, task.pointer + self._comm_at) != known:
-                self._identify(task)
-            self._set_context(cpu, task, end, skipped)
-        elif end != self._end or cpu != self._cpu or skipped != self._skipped:
+        if (
+            task is not self._task
+            or end != self._end
+            or cpu != self._cpu
+            or skipped != self._skipped
+        ):
+            if task.pointer not in self._settled:
+                self._look_at(task)
+            if self._machine.ticks - self._drained >= DRAIN_TICKS:
+                self.drain()
             self._set_context(cpu, task, end, skipped)
         if self._idle and cpu in self._idle:
             self._idle.discard(cpu)
             self._add(Kind.IDLE_EXIT, {})
-        if self._machine.ticks - self._drained >= DRAIN_TICKS:
-            self.drain()
 
     def idle(self, cpu: int) -> None:
         """The CPU of the context in force waits for an interrupt."""
@@ -131,6 +139,8 @@ class Tracer:
     def forget(self, pointer: int) -> None:
         """No task has this address any more."""
         self._names.pop(pointer, None)
+        self._turns.pop(pointer, None)
+        self._settled.discard(pointer)
 
     def console(self, data: bytes) -> None:
         """The guest has written this."""
@@ -150,18 +160,19 @@ class Tracer:
 
     def drain(self) -> None:
         """Empty the ring."""
-        size = self._head.value
+        size = self._head[0]
         self._drained = self._machine.ticks
         if size:
             self._sink.raw(self._ring[:size])
             self._handed_over += size
-            self._head.value = 0
+            self._head[0] = 0
+            self._look_at_all()
             if self._task is not None:  # what a flight recorder keeps may begin here
                 self._set_context(self._cpu, self._task, self._end, self._skipped)
 
     def recorded(self) -> int:
         """Bytes of ring records so far."""
-        return self._handed_over + self._head.value
+        return self._handed_over + self._head[0]
 
     def trigger(self, reason: str) -> None:
         """Have a flight recorder write what it holds."""
@@ -185,15 +196,15 @@ class Tracer:
         data = record(kind, left, values)
         head = self._room()
         self._ring[head : head + len(data)] = data
-        self._head.value = head + len(data)
+        self._head[0] = head + len(data)
 
     def _set_context(self, cpu: int, task: Task, end: int, skipped: int) -> None:
-        head = self._head.value
+        head = self._head[0]
         if self._context_at == head and head:
             head -= CONTEXT_SIZE  # nothing has happened in the last one
         elif head > layout.RING_FULL:
             self.drain()
-            head = self._head.value
+            head = self._head[0]
         self._task, self._cpu = task, cpu
         if end != self._end:
             self._end, self._end_unit = end, wide(end)
@@ -201,17 +212,38 @@ class Tracer:
             self._skipped, self._skipped_unit = skipped, wide(skipped)
         first = _CONTEXT_KIND | cpu << ARG_SHIFT | task.pointer << 32
         _CONTEXT.pack_into(self._ring, head, first, self._end_unit, self._skipped_unit)
-        self._head.value = self._context_at = head + CONTEXT_SIZE
+        self._head[0] = self._context_at = head + CONTEXT_SIZE
 
     def _room(self) -> int:
         """Where in the ring the next record goes."""
-        head = self._head.value
+        head = self._head[0]
         if head > layout.RING_FULL:
             self.drain()
-            head = self._head.value
+            head = self._head[0]
         return head
 
     # ---- names ---------------------------------------------------------------------------------
+
+    def _look_at(self, task: Task) -> None:
+        """One of the first turns of a task: its name may change yet."""
+        pointer = task.pointer
+        turns = self._turns[pointer] = self._turns.get(pointer, 0) + 1
+        if turns >= NAMING_TURNS:
+            self._settled.add(pointer)
+        if self._renamed(pointer):
+            self._identify(task)
+
+    def _look_at_all(self) -> None:
+        """The ring is empty: see who is called otherwise."""
+        for pointer, task in self._machine.tasks.items():
+            if pointer in self._settled and self._renamed(pointer):
+                self._identify(task)
+
+    def _renamed(self, pointer: int) -> bool:
+        known = self._names.get(pointer)
+        if known is None or not known:
+            return known is None
+        return _COMM.unpack_from(self._guest, pointer + self._comm_at) != known
 
     def _identify(self, task: Task) -> None:
         """Tell the name of a task that is new or has another one now."""
