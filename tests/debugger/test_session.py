@@ -340,3 +340,55 @@ def test_monitor_commands_say_something(mini, command):
 def test_monitor_commands_that_cannot_be_say_why(mini, command):
     with pytest.raises(DebugError):
         mini(CALLS).session.monitor(command)
+
+
+HOST_WRITES = """
+  (func (export "_start")
+    (drop (call $get (i32.const 20000) (i32.const 16)))
+    (drop (memory.atomic.wait32 (i32.const 2048) (i32.const 0) (i64.const -1)))
+    (drop (call $get (i32.const 20000) (i32.const 16)))
+    (call $say (i32.const 20000) (i32.const 2))
+    (call $panic (i32.const 100)))"""
+
+
+def test_what_the_host_writes_is_watched_too(mini):
+    guest = mini(HOST_WRITES, Tape(b"hi"))
+    guest.session.add_watchpoint(WatchKind.WRITE, 20000, 4)
+    event = guest.run()
+    assert event.reason is StopReason.WATCHPOINT
+    assert event.hit.by_host
+    assert (event.hit.old, event.hit.new) == (bytes(4), b"hi\0\0")
+    guest.session.write_memory(20000, b"ho")
+    assert guest.run().reason is StopReason.PANIC, "a debugger's own writes are no hits"
+    assert guest.console.written == b"ho"
+
+
+def test_the_stack_pointer_is_a_global_that_can_be_written(mini):
+    guest = mini(CALLS)
+    guest.session.add_breakpoint(guest.place("leaf"))
+    event = guest.run()
+    assert guest.session.global_value(event.tid, 0, 0) == 65536
+    assert guest.session.frames(event.tid)[0].stack_pointer == 65536
+    guest.session.set_global(event.tid, 0, 0, 4096)
+    assert guest.session.global_value(event.tid, 0, 0) == 4096
+    guest.session.add_watchpoint(WatchKind.WRITE, 20000, 4)
+    event = guest.run()
+    assert guest.session.global_value(event.tid, 0, 0) == 4096, "in the other variant too"
+    assert guest.session.global_value(event.tid, 7, 0) is None
+    with pytest.raises(DebugError):
+        guest.session.set_global(event.tid, 0, 999, 1)
+
+
+def test_locals_without_dwarf_are_not_available(mini):
+    guest = mini(CALLS)
+    guest.session.add_breakpoint(guest.place("leaf"))
+    event = guest.run()
+    assert guest.session.local(event.tid, 0, 0) is None
+    assert guest.session.local(event.tid, 99, 0) is None
+    assert guest.session.operand(event.tid, 0, 0) is None
+    with pytest.raises(DebugError):
+        guest.session.set_local(event.tid, 0, 0, 1)
+    with pytest.raises(DebugError):
+        guest.session.set_local(event.tid, 1, 0, 1)
+    assert guest.session.frames(12345) == ()
+    assert guest.session.thread(12345) is None

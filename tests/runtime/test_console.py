@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import struct
 import termios
 
@@ -84,3 +85,38 @@ def test_real_pace_sleeps_and_virtual_pace_does_not(terminal):
         assert console.idle(10**12) == (b"", 10**12)
     finally:
         console.close()
+
+
+def test_keys_that_come_while_the_guest_stands_still_are_kept(terminal):
+    master, slave = terminal
+    console = TerminalConsole(slave, slave, real=True)
+    try:
+        console.look()
+        os.write(master, b"ab")
+        select.select([slave], [], [])
+        console.look()
+        assert not console.left()
+        assert console.poll() == b"ab"
+        assert console.poll() == b""
+        os.write(master, b"\x01x")
+        select.select([slave], [], [])
+        console.look()
+        assert console.left()
+    finally:
+        console.close()
+
+
+def test_other_descriptors_end_a_wait(terminal):
+    _, slave = terminal
+    console = TerminalConsole(slave, slave, real=True)
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    try:
+        console.wake_on([reader])
+        data, passed = console.idle(3600 * 10**9)
+        assert data == b""
+        assert passed < 3600 * 10**9
+    finally:
+        console.close()
+        os.close(reader)
+        os.close(writer)

@@ -34,6 +34,7 @@ class Conditions:
         self.checks_accesses = False
         """The machine is of a variant that looks at each access of memory."""
         self._all = False
+        self._new: set[int] = set()
         self._always: set[tuple[int, int]] = set()
 
     def adopt(self, machine: Machine) -> None:
@@ -103,7 +104,17 @@ class Conditions:
                 self.breakpoints.resolve(place, stop_for(module, place.offset))
             except DebugError:
                 continue  # the file has changed meanwhile: no code there
+        self._new.add(module.number)
         module.fill(1)
+
+    def is_new(self, module: ProbedModule) -> bool:
+        """A program that nobody has been told of."""
+        return module.number in self._new
+
+    def greet(self) -> None:
+        """Everybody is told of all programs now."""
+        self._new.clear()
+        self.arm()
 
     # ---- watchpoints
 
@@ -141,6 +152,8 @@ class Conditions:
             probes.modules[module].arm(stop)
         for trap in self.returns.values():
             probes.modules[trap.module].arm(trap.stop)
+        for number in self._new:
+            probes.modules[number].fill(1)
         self._all = False
 
     def _arm_all(self) -> None:

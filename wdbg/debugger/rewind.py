@@ -69,8 +69,6 @@ def bring_to(
     it was. Without `progress` a line on stderr shows how far it is."""
     console = old.console
     digest = old.digest()
-    new = fresh()
-    new.replay(old.journal)
     total = max(1, target.moment.ticks)
     started = time.monotonic()
     bar = ProgressBar(f"running again to tick {total}", SHOW_AFTER)
@@ -81,7 +79,10 @@ def bring_to(
         if old.asked_to_stop:
             raise ReplayError("asked to end")
 
+    new = None
     try:
+        new = fresh()
+        new.replay(old.journal)
         reached, found = None, target
         for entry in old.journal.interventions:
             if entry.position != reached:
@@ -95,7 +96,8 @@ def bring_to(
         new.go_live(console)
     except BaseException:
         old.abi.observe_parks()
-        new.close()
+        if new is not None:
+            new.close()
         raise
     finally:
         bar.close()

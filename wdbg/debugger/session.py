@@ -6,6 +6,7 @@ stop point that it has reached, at a tick (somebody asked for a stop), or idle.
 
 from __future__ import annotations
 
+import gc
 import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,6 @@ class Session:
         self._here: Position | None = None
         self._writing = False
         self._slice = LEAST_SLICE
-        self._greeted = 0
         self._traps = 0
         self._skips: dict[int, tuple[int, int]] = {}
         self._hit: tuple[StopReason, Task, Place] | None = None
@@ -106,7 +106,6 @@ class Session:
         machine.pause_when_idle = True
         machine.console.wake_on(self._wakers)
         self.probes.on_add = self.conditions.loaded
-        self._greeted = len(self.probes.modules)
         self._traps = len(machine.traps)
         self._forget()
         self.conditions.checks_accesses = self._level >= Level.WATCH
@@ -237,6 +236,7 @@ class Session:
             raise DebugError(f"cannot bring the guest to another variant: {error}") from None
         self._level = level
         self._adopt(machine)
+        gc.collect()  # the old machine is a cycle, and its memory makes each fork slower
 
     # ---- stop conditions
 
@@ -386,9 +386,8 @@ class Session:
         if touch is not None and touch[0] in (None, task):
             self._hit = (StopReason.WATCHPOINT, task, place)
             return True
-        if module.number >= self._greeted:
-            self._greeted = len(self.probes.modules)
-            self.conditions.arm()
+        if self.conditions.is_new(module):
+            self.conditions.greet()
             self._hit = (StopReason.MODULES, task, place)
             return True
         if self.conditions.is_trap(module.number, stop) and self._new_trap():
