@@ -164,6 +164,7 @@ def test_values_are_those_in_memory(waiting: LiveGuest) -> None:
     assert seen["whatis file"] == "type = struct file *\n"
 
 
+@pytest.mark.usefixtures("variants")
 def test_writing(waiting: LiveGuest) -> None:
     """The guest goes on with what was written: cat reads another file."""
     seen = waiting.gdb(
@@ -294,6 +295,7 @@ def test_interrupt_while_idle(guest: Guest, tmp_path: Path) -> None:
         gdb.close(force=True)
 
 
+@pytest.mark.usefixtures("variants")
 def test_watchpoints(waiting: LiveGuest) -> None:
     seen = waiting.gdb(
         'break do_sys_openat2 if $_streq(filename, "/proc/uptime")',

@@ -353,7 +353,6 @@ def test_resume(rig: Rig) -> None:
     for wrong in (
         "vCont;",
         "vCont;x",
-        "vCont;s:77",
         "vCont;r1:1",
         "vCont;c:zz",
         "c1000",

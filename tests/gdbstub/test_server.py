@@ -6,11 +6,13 @@ import pytest
 
 from tests.gdbstub.fake import FakeDebugger
 from tests.gdbstub.peer import Peer, turn_once
-from wdbg.debugger.model import DebugError, Place, StopEvent, StopReason
+from wdbg.debugger.model import Action, DebugError, Place, Resume, StopEvent, StopReason
 from wdbg.gdbstub.dialect import Session
 from wdbg.gdbstub.listener import Address, Listener
 from wdbg.gdbstub.rsp import Packet, Signal
 from wdbg.gdbstub.server import CONTINUE, Server
+
+STEP = Action(Resume.STEP)
 
 
 class Letters:
@@ -22,6 +24,9 @@ class Letters:
     def handle(self, packet: bytes) -> bytes | None:
         if packet == b"c":
             self.session.resume({}, CONTINUE)
+            return None
+        if packet == b"s":
+            self.session.resume({77: STEP}, Action(Resume.STOPPED))
             return None
         if packet == b"D":
             self.session.detach()
@@ -258,6 +263,12 @@ def test_errors_and_defects_are_answers(rig: Rig) -> None:
     assert peer.ask("e") == b"E.cannot"
     assert peer.ask("!") == b"E.internal error of wdbg"
     assert peer.ask("x") == b"x"
+
+
+def test_a_resume_that_moves_nothing(rig: Rig) -> None:
+    peer = rig.attach()
+    assert peer.ask("s") == b"E.no such thread"
+    assert not rig.debugger.resumes
 
 
 def test_wrong_checksum(rig: Rig) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from wdbg.debugger.model import Action, DebugError, Debugger, StopEvent
+from wdbg.debugger.model import Action, DebugError, Debugger, Resume, StopEvent
 from wdbg.errors import WdbgError
 from wdbg.gdbstub.connection import Connection
 from wdbg.gdbstub.dialect import DialectFactory
@@ -71,7 +71,12 @@ class Client:
         self._quiet = True
 
     def resume(self, actions: Mapping[int, Action], default: Action) -> None:
-        """Let the guest go on."""
+        """Let the guest go on. DebugError if that would move no task that exists."""
+        if default.how is Resume.STOPPED and not any(
+            action.how is not Resume.STOPPED and self.debugger.thread(tid) is not None
+            for tid, action in actions.items()
+        ):
+            raise DebugError("no such thread")
         self._control.resume(actions, default)
         self.waits = True
 

@@ -323,9 +323,5 @@ class GdbDialect:
         return None
 
     def _go(self, plan: resume.Plan) -> None:
-        if plan.default.how is Resume.STOPPED and not any(
-            self._debugger.thread(tid) for tid in plan.actions
-        ):
-            raise DebugError("no such thread")
         self._stacks.forget()
         self._session.resume(plan.actions, plan.default)
