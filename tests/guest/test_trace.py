@@ -216,3 +216,15 @@ def test_locktorture_counts_the_same_acquisitions(guest, tmp_path):
             begun = events[events["kind"] == Kind.LOCK_ACQUIRE]["position"]
             taken += sum(int(((begun >= low) & (begun < high)).sum()) for low, high in places)
     assert taken == writes[-1]
+
+
+def test_a_panic_ends_the_flight_recorder(guest, tmp_path):
+    path = tmp_path / "panic.wdt"
+    done = run_guest(
+        "--trace", path, "--ring", "1M", "--events", "sched", "--append", "rdinit=/none init=/none"
+    )
+    assert done.status == 1
+    rows, _, facts = read(path)
+    assert facts["stop"] == "panic"
+    assert rows[Table.TEXT]["kind"][-1] == Kind.PANIC
+    assert len(rows[Table.SWITCH]) > 50
