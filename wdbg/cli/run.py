@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput("--trace cannot go with --gdb or --lldb yet")
         return _run_debugged(args, options)
     console = _console(args)
-    registration = _register(options, args.command or "")
+    registration: Registration | None = None
     say = partial(_say, console=console)
     session: Session | None = None
 
@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         machine = boot(options, console)
         if trace is not None:
             trace.start(machine, options)
+        registration = _register(options, args.command or "")
         _handle_signals(current, args.timeout, registration)
         if console.interactive:
             machine.request_resize()
@@ -153,10 +154,11 @@ def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
     listeners = request.listen()
     lines = attach_lines(listeners, options.kernel)
     console = _console(args)
-    registration = _register(options, args.command or "")
+    registration: Registration | None = None
     say = partial(_say, console=console)
     try:
         session = make_session(boot(options, console), options)
+        registration = _register(options, args.command or "")
         _handle_signals(lambda: session.machine, args.timeout, registration)
         if console.interactive:
             session.machine.request_resize()
@@ -173,6 +175,7 @@ def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
 def _register(options: BootOptions, command: str) -> Registration | None:
     """Make the guest known to `wdbg ps`; a directory that cannot be written is no reason not to
     run."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a request must not end it
     try:
         return Registration(options.kernel, options.cpus, command)
     except (OSError, WdbgError):
