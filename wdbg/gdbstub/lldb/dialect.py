@@ -6,29 +6,18 @@ by packets of their own (`qWasm...`), and LLDB reads the DWARF of the module fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from symbols.lldb.numbers import PC, SIZE
 from wdbg import __version__
-from wdbg.debugger.model import (
-    Action,
-    DebugError,
-    Frame,
-    Place,
-    Resume,
-    StopEvent,
-    StopReason,
-    Thread,
-    WatchKind,
-)
+from wdbg.debugger.model import Action, DebugError, StopEvent, StopReason, WatchKind
 from wdbg.gdbstub.dialect import DialectFactory, Session
 from wdbg.gdbstub.lldb import memory, registers, values
 from wdbg.gdbstub.lldb.address import little_endian
 from wdbg.gdbstub.lldb.breakpoints import Breakpoints
-from wdbg.gdbstub.lldb.entered import Entered, Start, entered, shown_frames, start_of
-from wdbg.gdbstub.lldb.modules import HOST_PC, Modules
+from wdbg.gdbstub.lldb.modules import Modules
 from wdbg.gdbstub.lldb.resume import plan_of
-from wdbg.gdbstub.lldb.stops import NOTHING, TRAP, Cause, cause_of, stop_reply, threads_json
+from wdbg.gdbstub.lldb.tasks import Tasks
 from wdbg.gdbstub.points import Points
 from wdbg.gdbstub.rsp import PACKET_SIZE
 
@@ -68,10 +57,8 @@ class Lldb:
         self._modules = modules
         self._breakpoints = Breakpoints(self._debugger, modules)
         self._points = Points(self._debugger)  # watchpoints
-        self._event = self._debugger.stop_event()
-        self._thread = self._event.tid
-        self._start: Start | None = None
-        self._hidden: Entered | None = None
+        self._tasks = Tasks(self._debugger, modules, self._breakpoints)
+        self._thread = self._tasks.event.tid
         self._text_errors = False
         self._prefixes: tuple[tuple[str, Callable[[str], str | None]], ...] = (
             ("qWasmCallStack:", self._call_stack),
@@ -79,13 +66,13 @@ class Lldb:
             ("qSupported", self._supported),
             ("qXfer:libraries:read::", self._libraries),
             ("qXfer:features:read:target.xml:", self._features),
-            ("qThreadStopInfo", self._thread_stop),
+            ("qThreadStopInfo", lambda rest: self._tasks.stop_of(_hex(rest))),
             ("qMemoryRegionInfo", self._region),
             ("qRegisterInfo", lambda _: "E45"),
             ("qRcmd,", self._monitor),
         )
         self._letters: dict[str, Callable[[str], str | None]] = {
-            "?": lambda _: self._stop(),
+            "?": lambda _: self._tasks.stop(),
             "Z": lambda packet: self._point(packet, insert=True),
             "z": lambda packet: self._point(packet, insert=False),
             "m": self._read,
@@ -121,16 +108,14 @@ class Lldb:
 
     def stopped(self, event: StopEvent) -> bytes:
         """The stop reply."""
-        start = self._start
-        self.noticed(event)
-        self._hidden = entered(self._debugger, self._modules, start, event)
-        return self._stop().encode()
+        self._tasks.moved(event, by_us=True)
+        self._thread = event.tid
+        return self._tasks.stop().encode()
 
     def noticed(self, event: StopEvent) -> None:
         """The guest has moved."""
-        self._event = event
+        self._tasks.moved(event, by_us=False)
         self._thread = event.tid
-        self._start = self._hidden = None
 
     def error(self, message: str) -> bytes:
         """An error with its text, if LLDB has said that it reads that."""
@@ -154,13 +139,13 @@ class Lldb:
             self._text_errors = True
             return "OK"
         if packet == "qC":
-            return f"QC{self._event.tid:x}"
+            return f"QC{self._tasks.event.tid:x}"
         if packet == "qfThreadInfo":
-            return "m" + ",".join(f"{tid:x}" for tid in self._tids())
+            return "m" + ",".join(f"{tid:x}" for tid in self._tasks.tids())
         if packet == "qsThreadInfo":
             return "l"
         if packet == "jThreadsInfo":
-            return self._threads_info()
+            return self._tasks.json().decode()
         plan = plan_of(packet, self._thread)
         if plan is not None:
             return self._resume(*plan)
@@ -172,23 +157,11 @@ class Lldb:
 
     def _resume(self, actions: Mapping[int, Action], default: Action) -> str | None:
         """Let the guest go on, unless all that happens is that LLDB is shown a bit more."""
-        hidden = self._hidden
-        steppers = [tid for tid, action in actions.items() if action.how is Resume.STEP]
-        if hidden is not None:
-            if hidden.tid in steppers:
-                if hidden.shown == hidden.call:
-                    self._hidden = None
-                hidden.shown = hidden.call
-                return self._stop()
-            if hidden.shown != hidden.call and self._breakpoints.at(hidden.call) is not None:
-                hidden.shown = hidden.call
-                return self._stop()
-        start = None
-        if len(steppers) == 1 and self._shown(steppers[0]):
-            place = self._place(steppers[0])
-            start = start_of(self._debugger, self._modules, steppers[0], place)
+        if self._tasks.reveal(actions):
+            return self._tasks.stop()
+        start = self._tasks.step_begins(actions)
         self._session.resume(actions, default)
-        self._start, self._hidden = start, None
+        self._tasks.running(start)
         return None
 
     def _supported(self, _rest: str) -> str:
@@ -218,109 +191,33 @@ class Lldb:
 
     # ---- threads
 
-    def _tids(self) -> list[int]:
-        """All threads, the one that stopped first: LLDB selects the first that has a reason."""
-        tids = [thread.tid for thread in self._debugger.threads()]
-        return sorted(tids, key=lambda tid: tid != self._event.tid)
-
-    def _cause(self, tid: int) -> Cause:
-        if tid != self._event.tid:
-            return NOTHING
-        hidden = self._hidden
-        place = self._event.place if hidden is None else hidden.shown
-        here = place is not None and self._breakpoints.at(place) is not None
-        if hidden is not None and here:
-            return Cause(TRAP, "breakpoint")
-        return cause_of(self._event, here=here)
-
-    def _stop(self) -> str:
-        event = self._event
-        if event.reason is StopReason.EXITED:
-            return f"W{event.exit_status & 0xFF:02x}"
-        reply = stop_reply(
-            self._debugger.thread(event.tid),
-            event.tid,
-            self._cause(event.tid),
-            self._pc(event.tid),
-            self._tids(),
-        )
-        if event.reason is StopReason.MODULES:
-            reply += "library:1;"
-        if event.reason is StopReason.HISTORY:
-            reply += "replaylog:begin;"
-        return reply
-
-    def _thread_stop(self, rest: str) -> str:
-        thread = self._known(_hex(rest))
-        return stop_reply(thread, thread.tid, self._cause(thread.tid), self._pc(thread.tid))
-
-    def _threads_info(self) -> str:
-        rows = []
-        for tid in self._tids():
-            thread = self._debugger.thread(tid)
-            if thread is not None:
-                # A pc that is sent here is one that LLDB does not ask for, and each question
-                # tells which thread it looks at (see `values`).
-                pc = self._pc(tid) if tid == self._event.tid else None
-                rows.append((thread, self._cause(tid), pc))
-        return threads_json(rows).decode()
-
-    def _known(self, tid: int) -> Thread:
-        thread = self._debugger.thread(tid)
-        if thread is None:
-            raise DebugError(f"no thread {tid:#x}")
-        return thread
-
     def _select(self, packet: str) -> str:
         tid = packet[2:]
         if packet[1:2] == "g" and tid not in ("0", "-1"):
-            self._thread = self._known(_hex(tid)).tid
+            self._thread = self._tasks.known(_hex(tid)).tid
         return "OK"
 
     def _alive(self, packet: str) -> str:
-        self._known(_hex(packet[1:]))
+        self._tasks.known(_hex(packet[1:]))
         return "OK"
 
     # ---- registers, stacks, values
 
-    def _shown(self, tid: int) -> Sequence[Frame]:
-        """A thread's frames as LLDB is to see them."""
-        return shown_frames(self._debugger.frames(tid), self._hidden, tid)
-
-    def _place(self, tid: int) -> Place:
-        """Where LLDB is told that a thread with a stack is."""
-        if self._hidden is not None and self._hidden.tid == tid:
-            return self._hidden.shown
-        place = self._shown(tid)[0].place
-        return self._breakpoints.at(place) or place
-
-    def _pc(self, tid: int) -> int:
-        if not self._shown(tid):
-            return HOST_PC
-        return self._modules.address(self._debugger, self._place(tid))
-
     def _call_stack(self, rest: str) -> str:
-        thread = self._known(_hex(rest))
-        self._thread = thread.tid
-        frames = self._shown(thread.tid)
-        if not frames:  # LLDB cannot have a thread without a frame
-            return little_endian(HOST_PC)
-        places = [self._place(thread.tid), *(frame.place for frame in frames[1:])]
-        stack = [self._modules.address(self._debugger, place) for place in places]
-        below = sum(self._modules.inlined(self._debugger, frame) for frame in frames)
-        return "".join(map(little_endian, stack + [HOST_PC] * below))
+        self._thread = self._tasks.known(_hex(rest)).tid
+        return self._tasks.call_stack(self._thread)
 
     def _wasm_value(self, packet: str) -> str:
-        if self._hidden is not None and self._hidden.tid == self._thread:
+        if self._tasks.hides(self._thread):
             raise DebugError("not available in the middle of a step")
         return values.value(self._debugger, self._modules, self._thread, packet)
 
     def _register(self, packet: str) -> str:
         number, _, thread = packet[1:].partition(";thread:")
         if thread:
-            self._thread = self._known(_hex(thread.rstrip(";"))).tid
+            self._thread = self._tasks.known(_hex(thread.rstrip(";"))).tid
         if packet[0] == "g" or _hex(number) == PC:
-            return little_endian(self._pc(self._thread))
+            return little_endian(self._tasks.pc(self._thread))
         value = registers.read(self._debugger, self._modules, self._thread, _hex(number))
         return little_endian(value)
 
@@ -329,7 +226,7 @@ class Lldb:
         number, _, digits = what.partition("=")
         if packet[0] == "G" or len(digits) != 2 * SIZE:
             raise DebugError("registers can be set one by one")
-        tid = self._known(_hex(thread.rstrip(";"))).tid if thread else self._thread
+        tid = self._tasks.known(_hex(thread.rstrip(";"))).tid if thread else self._thread
         value = int.from_bytes(_hex(digits).to_bytes(SIZE, "big"), "little")
         registers.write(self._debugger, self._modules, tid, _hex(number), value)
         return "OK"
