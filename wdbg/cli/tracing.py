@@ -5,23 +5,15 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import hashlib
-import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from symbols.dwarf.index import Index
-from symbols.errors import SymbolsError
-from symbols.wasm.module import Module
 from wdbg.errors import BadInput
-from wdbg.instrument.cache import cache_root
 from wdbg.instrument.points import Recording
-from wdbg.instrument.result import FunctionTable
 from wdbg.linux.annotations import annotation_points
-from wdbg.linux.lockclasses import lock_classes
 from wdbg.linux.lockpoints import lock_points
 from wdbg.linux.schedpoints import (
     TaskFields,
@@ -31,6 +23,7 @@ from wdbg.linux.schedpoints import (
     syscall_points,
 )
 from wdbg.linux.tracefields import task_fields
+from wdbg.linux.tracetables import class_rows, function_table
 from wdbg.runtime.boot import BootOptions
 from wdbg.runtime.flight import FlightRecorder
 from wdbg.runtime.kernel import read_module
@@ -38,14 +31,12 @@ from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop
 from wdbg.runtime.symbolindex import open_index
 from wdbg.runtime.tracer import TaskOffsets, Tracer
-from wdbg.trace.feed import Feed, FunctionRow, LockClassRow, TraceHeader
+from wdbg.trace.feed import Feed, TraceHeader
 
 EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
 DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
 _SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-TABLE_VERSION = 1
-"""Of the tables of functions in the cache: raise it when they change."""
 LEAST_RING, MOST_RING = 1 << 20, 64 << 30
 """Bytes that a flight recorder may be asked to keep."""
 
@@ -211,12 +202,13 @@ class TraceRequest:
             ns_per_tick=machine.ns_per_tick,
             command_line=options.command_line,
             events=",".join(self.events),
-            functions=str(self._function_table(digest, module, functions)),
+            functions=str(function_table(digest, module, functions, self.index)),
         )
         feed = Feed(self.path, header)
         self._functions = functions
         fields = self.fields
-        feed.classes(self._classes(digest, module))
+        if "lock" in self.events:
+            feed.classes(class_rows(digest, module, self.index))
         offsets = None
         if min(fields.pid, fields.tgid, fields.comm) >= 0:
             offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
@@ -246,56 +238,6 @@ class TraceRequest:
             }
         )
 
-    def _function_table(self, digest: str, module: bytes, functions: FunctionTable) -> Path:
-        """The file with all functions, kept in the cache: a trace's writer copies it."""
-        place = cache_root() / "trace"
-        path = place / f"functions-{digest[:32]}-{TABLE_VERSION}.json"
-        if not path.is_file():
-            self._store(path, [asdict(row) for row in self._rows(module, functions)])
-        return path
-
-    def _classes(self, digest: str, module: bytes) -> list[LockClassRow]:
-        """The places where locks are initialised, kept in the cache."""
-        if "lock" not in self.events:
-            return []
-        path = cache_root() / "trace" / f"classes-{digest[:32]}-{TABLE_VERSION}.json"
-        try:
-            return [LockClassRow(**row) for row in json.loads(path.read_bytes())]
-        except (OSError, ValueError, TypeError):
-            pass  # not there yet, or damaged
-        rows = lock_classes(module, self.index)
-        self._store(path, [asdict(row) for row in rows])
-        return rows
-
-    @staticmethod
-    def _store(path: Path, value: object) -> None:
-        """Write a file of the cache at once."""
-        place = path.parent
-        text = json.dumps(value)
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=place, delete=False) as new:
-                new.write(text)
-            os.replace(new.name, path)
-        except OSError as error:
-            raise BadInput(f"cannot write {path}: {error.strerror}", "set XDG_CACHE_HOME") from None
-
-    def _rows(self, module: bytes, functions: FunctionTable) -> list[FunctionRow]:
-        pointers = _table_indices(module)
-        sources: dict[int, tuple[str, int]] = {}
-        if self.index is not None:
-            sources = {f.index: (f.file, f.line) for f in self.index.functions()}
-        rows = []
-        for number in range(len(functions)):
-            file, line = sources.get(number, ("", 0))
-            start = functions.start(number)
-            if start is None:
-                continue
-            name, size = functions.name(number), functions.size(number)
-            pointer = pointers.get(number, 0)
-            rows.append(FunctionRow(number, name, file, line, start, size, pointer))
-        return rows
-
 
 def _index(kernel: Path) -> Index | None:
     """The kernel's symbols; None if they cannot be read: traces do without."""
@@ -303,30 +245,6 @@ def _index(kernel: Path) -> Index | None:
         return open_index(kernel)
     except BadInput:
         return None
-
-
-def _table_indices(data: bytes) -> dict[int, int]:
-    """Index in the first table of each function that the element segments put there."""
-    found: dict[int, int] = {}
-    try:
-        module = Module(data)
-        for element in module.elements:
-            if element.offset is None or element.table or element.functions is None:
-                continue
-            start, end = element.offset
-            if data[start] != 0x41:  # i32.const
-                continue
-            base = _signed(data[start + 1 : end - 1])
-            for at, function in enumerate(element.functions):
-                found.setdefault(function, base + at)
-    except SymbolsError:
-        pass
-    return found
-
-
-def _signed(data: bytes) -> int:
-    value = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(data))
-    return value - (1 << 7 * len(data)) if data and data[-1] & 0x40 else value
 
 
 def _size(text: str) -> int:
