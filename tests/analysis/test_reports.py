@@ -26,13 +26,15 @@ def path(guest: Synthetic, request, tmp_path_factory: pytest.TempPathFactory) ->
     return found
 
 
-def test_calls(guest: Synthetic, path: Path) -> None:
+@pytest.mark.parametrize("elapsed", [False, True])
+def test_calls(guest: Synthetic, path: Path, elapsed: bool) -> None:
     calls: dict[int, int] = defaultdict(int)
     own: dict[int, int] = defaultdict(int)
     edges: dict[tuple[int, int], int] = defaultdict(int)
     stacks: dict[int, list[list[int]]] = defaultdict(list)
     last: dict[int, int] = {}
-    unknown = 0
+    left: dict[tuple[int, int], int] = {}
+    off: dict[tuple[int, int], int] = defaultdict(int)
 
     def leave(stack: list[list[int]], time: int) -> None:
         function, start, inner = stack.pop()
@@ -48,6 +50,8 @@ def test_calls(guest: Synthetic, path: Path) -> None:
         cpu, time = event["cpu"], event["time"]
         task = running[cpu]
         key = (task, lives[task])
+        if not elapsed:
+            time -= off[key]
         if event["kind"] == Kind.CALL_ENTER:
             stack = stacks[key]
             edges[stack[-1][0] if stack else -1, event["function"]] += 1
@@ -59,14 +63,17 @@ def test_calls(guest: Synthetic, path: Path) -> None:
             last[key] = time
         elif event["kind"] == Kind.SCHED_SWITCH:
             running[cpu] = event["next"]
+            left[key] = event["time"]
+            following = (event["next"], lives[event["next"]])
+            if following in left:
+                off[following] += event["time"] - left.pop(following)
         elif event["kind"] == Kind.SCHED_FORK:
             lives[event["target"]] += 1
     for key, stack in stacks.items():
         while stack:
             leave(stack, last[key])
-    assert not unknown
     with Trace(path) as trace:
-        tree = call_tree(trace)
+        tree = call_tree(trace, elapsed)
     found = {item.function: item for item in function_times(tree)}
     assert {number: item.calls for number, item in found.items()} == calls
     assert {number: item.own for number, item in found.items()} == own

@@ -1,7 +1,8 @@
 """Calls: how often each function was called and how long that took, by chain of callers.
 
-Time is virtual, from entry to exit: a function that sleeps has the time that others ran in it.
-Calls that had not ended when their task was last seen count to that moment.
+Time is virtual, from entry to exit, less the time that the task was switched out, if switches were
+recorded and it is not asked for otherwise. Calls that had not ended when their task was last seen
+count to that moment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from wdbg.analysis.cputime import CpuTime
 from wdbg.trace.batch import Places, Rows
 from wdbg.trace.calls import CallMatcher, Matched
 from wdbg.trace.events import Kind, Table
@@ -183,14 +185,17 @@ class _Builder:
                 changed[task, level] = None
 
 
-def call_tree(trace: Trace) -> CallTree:
-    """The tree of all calls in a trace."""
-    matcher, builder = CallMatcher(), _Builder()
-    for batch in trace.batches((Table.CALL, Table.LOST)):
+def call_tree(trace: Trace, elapsed: bool = False) -> CallTree:
+    """The tree of all calls in a trace; `elapsed`: with the time that tasks were switched out."""
+    matcher, builder, clock = CallMatcher(), _Builder(), CpuTime()
+    ns_per_tick = trace.header.ns_per_tick
+    for batch in trace.batches((Table.CALL, Table.SWITCH, Table.LOST)):
         if Table.LOST in batch.tables:
             matcher.forget()
-        if Table.CALL in batch.tables:
-            rows = batch.rows(Table.CALL, trace.header.ns_per_tick)
+        rows = batch.rows(Table.CALL, ns_per_tick)
+        if not elapsed:
+            clock.apply(rows, batch.rows(Table.SWITCH, ns_per_tick))
+        if len(rows):
             builder.feed(rows, matcher.feed(rows))
     return builder.finish()
 

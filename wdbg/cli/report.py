@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calls.add_argument("--view", choices=("flat", "graph", "collapsed"), default="flat",
                        help="graph: with callers and callees; collapsed: flame graph")  # fmt: skip
     calls.add_argument("--sort", choices=("own", "total", "calls", "longest"), default="own")
+    calls.add_argument("--elapsed", action="store_true",
+                       help="with the time that tasks were switched out")  # fmt: skip
     calls.add_argument("--limit", type=int, default=50, metavar="N", help="functions (default 50)")
     locks = _verb(verbs, "locks", "what was waited for and held", _locks)
     locks.add_argument("--stat", action="store_true", help="the columns of /proc/lock_stat")
@@ -115,7 +117,7 @@ def _timehist(found: Iterable[Stretch]) -> Iterable[str]:
 
 def _calls(args: argparse.Namespace) -> int:
     with Trace(args.file) as trace:
-        tree = call_tree(trace)
+        tree = call_tree(trace, args.elapsed)
         named = {item.number: item.name for item in trace.tables.functions}
         if args.view == "collapsed":
             lines = list(collapsed(tree, named))
