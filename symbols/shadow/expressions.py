@@ -53,10 +53,11 @@ from symbols.shadow.operations import (
     fold,
     parse,
 )
-from symbols.shadow.wide import joined, wide_constant
+from symbols.shadow.wide import converted, joined, wide_constant
 from symbols.wasm.leb import encode_signed
 
 _EBX, _ESP, _EBP, _ESI, _EDI = 3, 4, 5, 6, 7
+_SHR = 0x25
 
 _RING = LITERALS | {0x12, 0x14, 0x16, 0x1A, 0x1C, 0x1E, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x24, 0x27,
                      OP_WASM}  # fmt: skip
@@ -66,6 +67,9 @@ _NARROW = _RING | {0x06, 0x91, 0x94}
 _WIDE = _RING | {0x1B, 0x1D, 0x25, 0x26, *range(0x29, 0x2F), OP_NOP}
 """Operations that can be done in 64 bits; deref and the like are for addresses."""
 
+_EXTENSION = bytes.fromhex("12101f2530201e10202421")
+"""dup, constu 31, shr, lit0, not, mul, constu 32, shl, or: how LLVM extends signs for DWARF 4."""
+_EXTENSION_OPS = 9
 _LONGEST_ZERO = 64
 """Bytes of a value that may be written out as zeros."""
 
@@ -168,6 +172,10 @@ class Rewriter:
             slot = self._slot(body[0])
             if slot is not None:
                 return slot
+        if len(body) == 3 and body[0].code == OP_WASM and body[2].code == _SHR:
+            shifted = self._shifted(body[0], constant_of(body[1]), size())
+            if shifted is not None:
+                return shifted
         if any(op.code in (OP_ADDR, OP_ADDRX) for op in body):
             return self._static(ops, size, context)
         if body and any(op.code in (OP_CONVERT, OP_DEREF_TYPE) for op in body):
@@ -179,11 +187,21 @@ class Rewriter:
             raise _Drop
         if bytes_wanted <= 4:
             return self._narrow(ops)
+        if b"".join(op.raw for op in body[-_EXTENSION_OPS:]) == _EXTENSION:
+            return self._extended(body[:-_EXTENSION_OPS], context)
         constant = fold(body)
         if constant is not None:
             value = (constant & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
             return bytes((OP_IMPLICIT_VALUE, bytes_wanted)) + value[:bytes_wanted]
         return self._wide(body, context)
+
+    def _shifted(self, op: Op, bits: int | None, size: int | None) -> bytes | None:
+        """A value shifted right by whole bytes is in those above: the high half of a number, for
+        one. That is so for locals of 32 bits and of 64."""
+        place = self._place(op)
+        if place is None or bits is None or bits < 0 or bits % 8 or (size or 8) + bits // 8 > 8:
+            return None
+        return bytes((OP_BREG0 + place[0],)) + encode_signed(place[1] + bits // 8)
 
     def _address(self, ops: list[Op], context: Context) -> bytes:
         """An expression that computes the variable's address."""
@@ -234,6 +252,14 @@ class Rewriter:
         if any(op.code not in _NARROW for op in ops[:-1]):
             raise _Drop
         return b"".join(self._loaded(op) for op in ops)
+
+    def _extended(self, ops: list[Op], context: Context) -> bytes:
+        """A value of 4 bytes with its sign extended to 8."""
+        wide, half = context.base_type(8, True), context.base_type(4, True)
+        if wide is None or half is None or any(op.code not in _NARROW for op in ops):
+            raise _Drop
+        value = b"".join(self._loaded(op) for op in ops)
+        return value + converted(half) + converted(wide) + bytes((OP_STACK_VALUE,))
 
     def _wide(self, body: list[Op], context: Context) -> bytes:
         """A value of 8 bytes, computed in 64 bits."""

@@ -12,14 +12,15 @@ from symbols.wasm.leb import encode_unsigned
 _CONST1U, _CONSTU, _NEG, _OR, _SHL = 0x08, 0x10, 0x1F, 0x21, 0x24
 
 
-def _converted(kind: int) -> bytes:
+def converted(kind: int) -> bytes:
+    """An operation that converts to the base type at offset `kind` of the unit."""
     return bytes((OP_CONVERT,)) + encode_unsigned(kind)
 
 
 def joined(low: bytes, high: bytes, wide: int, half: int) -> bytes:
     """A number of type `wide` from expressions for its halves."""
-    shift = bytes((_CONST1U, 32)) + _converted(wide) + bytes((_SHL, _OR))
-    return low + _converted(half) + _converted(wide) + high + _converted(wide) + shift
+    shift = bytes((_CONST1U, 32)) + converted(wide) + bytes((_SHL, _OR))
+    return low + converted(half) + converted(wide) + high + converted(wide) + shift
 
 
 def wide_constant(value: int, wide: int, half: int) -> bytes:
@@ -28,7 +29,7 @@ def wide_constant(value: int, wide: int, half: int) -> bytes:
         return wide_constant(-value, wide, half) + bytes((_NEG,))
     low, high = value & 0xFFFF_FFFF, value >> 32 & 0xFFFF_FFFF
     if not high:
-        return _unsigned(low) + _converted(half) + _converted(wide)
+        return _unsigned(low) + converted(half) + converted(wide)
     return joined(_unsigned(low), _unsigned(high), wide, half)
 
 

@@ -12,8 +12,9 @@ from symbols.shadow.frames import MOST_LOCALS, frame_cfa, frame_registers, pack_
 from symbols.shadow.operations import fill, parse
 from symbols.wasm.leb import encode_signed, encode_unsigned
 
-WIDE, HALF, U64 = 0x40, 0x1F1, 0x77
-"""Offsets of base types: signed 8 bytes, unsigned 4, unsigned 8."""
+WIDE, HALF, U64, S32 = 0x40, 0x1F1, 0x77, 0x1C1
+"""Offsets of base types: signed 8 bytes, unsigned 4, unsigned 8, signed 4."""
+TYPES = {(8, True): WIDE, (4, False): HALF, (4, True): S32}
 STACK_POINTER, MEMORY_BASE, PROGRAM = 0, 1, 3
 REGISTERS = frame_registers(frame_cfa(0, 0))
 NUMBERS = {3: REGISTERS.ebx, 4: REGISTERS.esp, 5: REGISTERS.ebp, 6: REGISTERS.esi, 7: REGISTERS.edi}
@@ -27,7 +28,7 @@ def local(index: int) -> bytes:
 def rewrite(expression: bytes, size: int | None = 4, *, frame_base: bool = False) -> bytes:
     context = Context(
         lambda: size,
-        lambda width, signed: {(8, True): WIDE, (4, False): HALF}.get((width, signed)),
+        lambda width, signed: TYPES.get((width, signed)),
         {WIDE: 8, HALF: 4, U64: 8, 0x30: 4}.get,
         {5: 0x1234}.get,
     )
@@ -80,7 +81,8 @@ class Gdb:
             elif code == 0x23:
                 push(stack.pop()[2] + arguments[0])
             elif code == 0xA8:
-                bits, signed = {WIDE: (64, True), HALF: (32, False), U64: (64, False)}[arguments[0]]
+                types = {WIDE: (64, True), HALF: (32, False), U64: (64, False), S32: (32, True)}
+                bits, signed = types[arguments[0]]
                 push(stack.pop()[2], bits, signed)
             elif code in (0x1F, 0x20):
                 bits, signed, number = stack.pop()
@@ -221,8 +223,32 @@ def test_static_data_of_programs() -> None:
 
 
 def test_pieces_stand_for_themselves() -> None:
-    whole = local(0) + b"\x9f\x93\x04" + local(1) + b"\x10\x20\x25\x9f\x93\x04\x30\x9f\x93\x10"
+    whole = local(0) + b"\x9f\x93\x04" + local(1) + b"\x31\x25\x9f\x93\x04\x30\x9f\x93\x10"
     assert rewrite(whole, 24) == b"\x75\x38\x93\x04\x93\x04\x9e\x10" + bytes(16) + b"\x93\x10"
+
+
+@pytest.mark.parametrize(("bits", "size"), [(32, 4), (32, 2), (8, 4), (8, 1), (0, 8), (56, 1)])
+def test_bytes_of_a_local(bits: int, size: int) -> None:
+    gdb = Gdb([0, 0x1122334455667788], [])
+    result = rewrite(local(1) + b"\x10" + encode_unsigned(bits) + b"\x25\x9f", size)
+    kind, address = gdb.evaluate(result)
+    right = 0x1122334455667788 >> bits & (1 << 8 * size) - 1
+    assert (kind, gdb.read(address, size)) == ("address", right.to_bytes(size, "little"))
+
+
+@pytest.mark.parametrize("number", [5, -5, -(1 << 31), (1 << 31) - 1])
+@pytest.mark.parametrize("prefix", [b"", b"\x20"])
+def test_extended_signs(number: int, prefix: bytes) -> None:
+    expression = local(1) + prefix + bytes.fromhex("12101f2530201e10202421") + b"\x9f"
+    result = rewrite(expression, 8)
+    assert len(result) <= len(expression), "it has to fit in place"
+    right = ~number if prefix else number
+    assert Gdb([0, number & 0xFFFFFFFF], []).evaluate(result) == ("value", right)
+
+
+def test_bytes_beyond_a_local() -> None:
+    assert rewrite(local(1) + b"\x10\x28\x25\x9f", 4) == b""
+    assert rewrite(local(1) + b"\x10\x24\x25\x9f", 4) == b"", "no whole bytes"
 
 
 def test_conversions_of_dwarf_5() -> None:

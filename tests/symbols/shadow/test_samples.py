@@ -102,8 +102,9 @@ def test_computed_values_of_64_bits(make):
     """The one variable of the sample that is computed in all 64 bits must be there, and right."""
     made = make("2", 4)
     inner = [offset for offset, line in made.rows("weigh") if line == 53][-1]
-    out = gdb_on_stack(made, [Call(inner, [SCALE, 3, 4])], ["p moved", "p widened"])
+    out = gdb_on_stack(made, [Call(inner, [SCALE, 0xFFFFFFFD, 4])], ["p moved", "p widened"])
     assert f"= {SCALE + 0x123456789A}\n" in out
+    assert "= -3\n" in out
 
 
 @pytest.mark.parametrize("version", VERSIONS)
