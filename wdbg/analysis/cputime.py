@@ -27,7 +27,8 @@ class CpuTime:
             self._left[prev] = time
             left = self._left.pop(following, None)
             if left is not None:
-                self._off[following] = self._off.get(following, 0) + time - left
+                off = self._off.get(following, 0) + max(0, time - left)
+                self._off[following] = off % 2**64  # a damaged trace's times may be anything
                 steps[following << _SEQ_BITS | seq] = self._off[following]
         if not steps or not len(rows):
             return
