@@ -47,10 +47,12 @@ class Transcript:
         return "\n".join(f"(gdb) {name}\n{text}".rstrip() for name, text in self.parts) + "\n"
 
 
-def command_line(commands: Sequence[str], files: Sequence[Path] = ()) -> list[str]:
-    """A gdb that runs the commands and prints a mark before each."""
+def command_line(
+    commands: Sequence[str], files: Sequence[Path] = (), before: Sequence[str] = ()
+) -> list[str]:
+    """A gdb that runs the commands and prints a mark before each, but not those of `before`."""
     words = [program(), "-nx", "-q", "-batch"]
-    for setting in _SETTINGS:
+    for setting in (*_SETTINGS, *before):
         words += ["-ex", setting]
     for command in commands:
         words += ["-ex", f"echo {_MARK}{_quoted(command)}\\n", "-ex", command]

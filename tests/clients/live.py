@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +31,12 @@ class LiveGuest:
     said: bytes = b""
     """What the guest has written at its end."""
 
-    def gdb(self, *commands: str, target: bool = True) -> Transcript:
-        """Attach a gdb with the ELF that the guest has told of, and run its commands."""
-        commands = (f"target remote :{self.ports['gdb']}", *commands) if target else commands
+    def gdb(self, *commands: str, before: Sequence[str] = ()) -> Transcript:
+        """Attach a gdb with the ELF that the guest has told of, and run its commands; those of
+        `before` come before it attaches, and are not in the transcript."""
+        commands = (f"target remote :{self.ports['gdb']}", *commands)
         files = [self.elf] if self.elf is not None else []
-        words = command_line(commands, files)
+        words = command_line(commands, files, before)
         with tempfile.NamedTemporaryFile(dir=self.place, suffix=".txt", delete=False) as file:
             log = Path(file.name)
         with started(words, log) as client:

@@ -179,7 +179,6 @@ def test_writing(waiting: LiveGuest) -> None:
         "p count",
         "delete",
         "continue",
-        target=True,
     )
     assert seen["p filename"].endswith('"/proc/version"\n')
     assert re.match(r"\$\d+ = 7$", seen["p count"].strip())
