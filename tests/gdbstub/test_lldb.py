@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,13 +163,13 @@ def test_stop_reply_names_all_threads_the_stopped_one_first(rig: Rig) -> None:
     rig.debugger.script.append(rig.debugger.event)
     rig.ask(f"Z0,{rig.code(FIRST_ONE):x},4")
     reply = rig.ask("c").decode()
-    assert reply.startswith("T05thread:2a;name:cat/42;threads:2a,1,3b9aca00;")
+    assert reply.startswith(f"T05thread:2a;hexname:{b'cat/42'.hex()};threads:2a,1,3b9aca00;")
     assert "reason:breakpoint;" in reply
     assert f"00:{rig.pc(FIRST_ONE).decode()};" in reply
 
 
 def test_passive_threads_have_no_signal(rig: Rig) -> None:
-    assert rig.ask("qThreadStopInfo2a").startswith(b"T00thread:2a;name:cat/42;")
+    assert rig.ask("qThreadStopInfo2a").startswith(b"T00thread:2a;hexname:6361742f3432;")
     assert b"reason" not in rig.ask("qThreadStopInfo2a")
     rows = json.loads(rig.ask("jThreadsInfo"))
     assert [row["tid"] for row in rows] == [INIT, CAT, IDLE]
@@ -297,7 +298,7 @@ def test_watchpoints(rig: Rig) -> None:
     rig.debugger.script.append(StopEvent(StopReason.WATCHPOINT, CAT, Place(0, FIRST_ONE), hit))
     reply = rig.ask("c").decode()
     assert "reason:watchpoint;" in reply
-    digits = reply.split("description:")[1].rstrip(";")
+    digits = reply.split("description:")[1].split(";")[0]
     assert bytes.fromhex(digits) == b"4096 0 4100"
 
 
@@ -357,6 +358,23 @@ def test_reasons(rig: Rig, reason: StopReason, signal: str, expected: str) -> No
     assert reply.startswith(f"T{signal}thread:2a;")
     assert expected in reply
     assert ("reason:" in reply) == (reason is not StopReason.MODULES)
+
+
+def test_programs_that_another_client_saw_are_announced(rig: Rig) -> None:
+    rig.ask("qXfer:libraries:read::0,fff")
+    assert b"library" not in rig.ask("?")
+    rig.debugger.loaded.append(ModuleInfo(2, "other", None, 0x100, 0x2000, 0x8000, 100))
+    assert b"library:1;" in rig.ask("?")
+    rig.ask("qXfer:libraries:read::0,fff")
+    assert b"library" not in rig.ask("?")
+
+
+def test_names_cannot_write_on_the_terminal(rig: Rig) -> None:
+    task = rig.debugger.tasks[1]
+    rig.debugger.tasks[1] = replace(task, name="a;b:\x1b[31m")
+    name = "a;b:?[31m/42"
+    assert f"hexname:{name.encode().hex()};".encode() in rig.ask("qThreadStopInfo2a")
+    assert json.loads(rig.ask("jThreadsInfo"))[1]["name"] == name
 
 
 def test_exit(rig: Rig) -> None:

@@ -171,6 +171,7 @@ class Lldb:
         )
 
     def _libraries(self, rest: str) -> str:
+        self._tasks.listed = len(self._debugger.modules())
         return _part(self._modules.library_list(self._debugger), rest)
 
     def _features(self, rest: str) -> str:

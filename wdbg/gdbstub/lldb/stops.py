@@ -62,8 +62,9 @@ def _watchpoint(hit: Hit) -> str:
 
 
 def thread_name(thread: Thread) -> str:
-    """comm/pid."""
-    return f"{thread.name}/{thread.pid}"
+    """comm/pid. The guest chooses its names, and LLDB prints them on a terminal."""
+    name = "".join(c if c.isprintable() else "?" for c in thread.name)
+    return f"{name}/{thread.pid}"
 
 
 def stop_reply(
@@ -72,7 +73,7 @@ def stop_reply(
     """A `T` packet about one thread; `others`: all threads, the one that stopped first."""
     fields = [f"thread:{tid:x}"]
     if thread is not None:
-        fields.append(f"name:{_safe(thread_name(thread))}")
+        fields.append(f"hexname:{thread_name(thread).encode().hex()}")
     if others:
         fields.append("threads:" + ",".join(f"{other:x}" for other in others))
     fields.append(f"00:{little_endian(pc)}")
@@ -81,13 +82,6 @@ def stop_reply(
     if cause.description:
         fields.append(f"description:{cause.description.encode().hex()}")
     return f"T{cause.signal:02x}" + "".join(f"{field};" for field in fields)
-
-
-def _safe(name: str) -> str:
-    """Without what separates fields; the guest chooses these names."""
-    return "".join(
-        c if c.isprintable() and c.isascii() and c not in ";:#$}*" else "_" for c in name
-    )
 
 
 def threads_json(rows: Sequence[tuple[Thread, Cause, int | None]]) -> bytes:

@@ -36,6 +36,8 @@ class Tasks:
         self._start: Start | None = None
         self._hidden: Entered | None = None
         self.event = debugger.stop_event()
+        self.listed = 0
+        """How many modules were in the list that LLDB has read, 0 before."""
 
     # ---- moving
 
@@ -97,7 +99,9 @@ class Tasks:
             return f"W{event.exit_status & 0xFF:02x}"
         thread, cause = self._debugger.thread(event.tid), self._cause(event.tid)
         reply = stop_reply(thread, event.tid, cause, self.pc(event.tid), self.tids())
-        if event.reason is StopReason.MODULES:
+        # A program may also have been loaded while another client was in control.
+        grown = self.listed not in (0, len(self._debugger.modules()))
+        if grown or event.reason is StopReason.MODULES:
             reply += "library:1;"
         if event.reason is StopReason.HISTORY:
             reply += "replaylog:begin;"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from wdbg.gdbstub.lldb.padding import pad_calls
 _FORMAT = 3
 """Part of the cache key: raise it when what `image` makes changes."""
 _TABLE = ".registers"
+_KEEP = 24
+"""Views in the cache; a kernel's has 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def view_of(path: Path, number: int, cache: Path) -> View:
     registers = copy.with_name(copy.name + _TABLE)
     try:
         if copy.stat().st_size == len(data):
+            os.utime(copy.parent)
             return View(copy, Table.unpack(registers.read_bytes()))
     except (OSError, SymbolsError):
         pass  # not there, or not whole
@@ -56,6 +60,7 @@ def view_of(path: Path, number: int, cache: Path) -> View:
     except OSError as error:
         where = error.filename or copy
         raise WdbgError(f"cannot write {where}: {error.strerror or error}") from error
+    _tidy(cache)
     return View(copy, table)
 
 
@@ -67,6 +72,20 @@ def _changed(data: bytes, number: int) -> tuple[bytes, Table]:
     except SymbolsError:
         return copy, table
     return bytes(out), table
+
+
+def _tidy(cache: Path) -> None:
+    """Remove the views that were not used for longest, down to _KEEP."""
+    try:
+        views = sorted(
+            (path for path in cache.iterdir() if path.is_dir()),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
+        )
+    except OSError:
+        return  # another process tidies as well
+    for path in views[_KEEP:]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _store(path: Path, data: bytes) -> None:
