@@ -392,3 +392,39 @@ def test_locals_without_dwarf_are_not_available(mini):
         guest.session.set_local(event.tid, 1, 0, 1)
     assert guest.session.frames(12345) == ()
     assert guest.session.thread(12345) is None
+
+
+INTERRUPTED = """
+  (func $wasm_irq_entry (export "wasm_irq_entry")
+    (i32.store (i32.const 2048) (i32.const 0))
+    (i32.store (i32.const 20000) (i32.add (i32.load (i32.const 20000)) (i32.const 1)))
+    (call $say (i32.const 0) (i32.const 0))
+    (call $timer (i32.const 0) (i64.add (call $clock) (i64.const 200))))
+  (func $leaf (call $say (i32.const 0) (i32.const 0)))
+  (func $work (loop $again (call $leaf) (br $again)))
+  (func (export "_start")
+    (call $timer (i32.const 0) (i64.const 200))
+    (call $work))"""
+
+
+def test_steps_pass_over_interrupts(mini):
+    guest = mini(INTERRUPTED)
+    guest.session.add_breakpoint(guest.place("leaf"))
+    event = guest.run()
+    guest.session.remove_breakpoint(guest.place("leaf"))
+    seen = set()
+    for _ in range(300):
+        event = guest.run({event.tid: STEP})
+        assert event.reason is StopReason.STEP
+        seen |= set(guest.names(event.tid))
+    assert int.from_bytes(guest.session.read_memory(20000, 4), "little") >= 2, "there were some"
+    assert seen == {"leaf", "work", "say", "_start"}
+
+
+def test_an_interrupt_is_stepped_through_from_a_breakpoint_in_it(mini):
+    guest = mini(INTERRUPTED)
+    guest.session.add_breakpoint(guest.place("wasm_irq_entry"))
+    event = guest.run()
+    assert guest.names(event.tid)[0] == "wasm_irq_entry"
+    event = guest.run({event.tid: STEP})
+    assert guest.names(event.tid)[:2] == ["say", "wasm_irq_entry"]

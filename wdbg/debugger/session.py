@@ -28,8 +28,9 @@ from wdbg.debugger.model import (
     Thread,
     WatchKind,
 )
-from wdbg.debugger.stepping import Plan, ReturnTrap
-from wdbg.debugger.values import write_global
+from wdbg.debugger.places import entry_of, stop_for
+from wdbg.debugger.stepping import Interrupts, Plan, ReturnTrap
+from wdbg.debugger.values import stack_pointer, write_global
 from wdbg.debugger.view import View
 from wdbg.debugger.watchpoints import VALUE_LIMIT, Touch, Watchpoint
 from wdbg.errors import WdbgError
@@ -87,6 +88,7 @@ class Session:
         self._writing = False
         self._slice = LEAST_SLICE
         self._traps = 0
+        self._interrupts = Interrupts()
         self._skips: dict[int, tuple[int, int]] = {}
         self._hit: tuple[StopReason, Task, Place] | None = None
         self._queued: StopEvent | None = None
@@ -107,6 +109,11 @@ class Session:
         machine.console.wake_on(self._wakers)
         self.probes.on_add = self.conditions.loaded
         self._traps = len(machine.traps)
+        kernel, port = self.probes.modules[0], machine.abi.port
+        names = [name for name in (port.irq_entry, port.user_irq_entry) if name]
+        entries = [place for name in names if (place := entry_of(kernel, name)) is not None]
+        stops = [stop_for(kernel, place.offset) for place in entries]
+        self._interrupts.entries = frozenset(stops)
         self._forget()
         self.conditions.checks_accesses = self._level >= Level.WATCH
         self.conditions.adopt(machine)
@@ -307,6 +314,7 @@ class Session:
         self._plan(*self._pending)
         self._pending = None
         self._skips = self._still_to_come()
+        self._interrupts.forget()
         self.conditions.start()
         self.view.virtual = None
         self._hit = None
@@ -403,7 +411,11 @@ class Session:
                 self._hit = (StopReason.STEP, task, place)
                 return True
         plan = self.conditions.plans.get(task.pointer)
-        if plan is not None and plan.ends_at(place):
+        if plan is None or self._interrupts.cover(
+            task.pointer, module.number, stop, lambda: stack_pointer(task, 0)
+        ):
+            return False
+        if plan.ends_at(place):
             self._hit = (StopReason.STEP, task, place)
             return True
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wdbg.debugger.model import Action, Place, Resume
@@ -42,3 +43,32 @@ class ReturnTrap:
     """The caller's stop point after the call, and its place."""
     frames: int
     """Frames of the task once it is back there."""
+
+
+class Interrupts:
+    """Steps pass over interrupts: what a task does between the entry of one and its return is not
+    what the person at the client steps through.
+
+    An interrupt runs below the stack of what it has interrupted; a program has a stack of its own.
+    """
+
+    def __init__(self) -> None:
+        self.entries: frozenset[int] = frozenset()
+        """Stop points of the kernel's interrupt entries."""
+        self._below: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """A step begins: if its task is in an interrupt, that is what is stepped through."""
+        self._below.clear()
+
+    def cover(self, task: int, module: int, stop: int, pointer: Callable[[], int | None]) -> bool:
+        """Whether a stop point that a task has reached belongs to an interrupt; `pointer` reads its
+        kernel stack pointer."""
+        if module == 0 and stop in self.entries and task not in self._below:
+            self._below[task] = pointer() or 0
+        if task not in self._below:
+            return False
+        if module == 0 and (pointer() or 0) <= self._below[task]:
+            return True
+        del self._below[task]
+        return False
