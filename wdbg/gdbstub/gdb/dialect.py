@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from symbols.shadow.addresses import code_place, is_host
 from wdbg.debugger.model import (
     Action,
     DebugError,
+    ModuleInfo,
     Place,
     Resume,
     StopEvent,
@@ -51,8 +53,16 @@ _TOLD = (
 
 
 def gdb_dialect(shadow: Shadow) -> DialectFactory:
-    """A maker of dialects; `shadow` finds a module's shadow ELF."""
-    return lambda session: GdbDialect(session, shadow)
+    """A maker of dialects; `shadow` finds a module's shadow ELF, which may take a while, and is
+    asked once."""
+    known: dict[ModuleInfo, Path | None] = {}
+
+    def find(module: ModuleInfo) -> Path | None:
+        if module not in known:
+            known[module] = shadow(module)
+        return known[module]
+
+    return lambda session: GdbDialect(session, find)
 
 
 class GdbDialect:
