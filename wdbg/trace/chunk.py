@@ -176,7 +176,7 @@ def _ticks(columns: dict[int, tuple[Descriptor, memoryview]], entry: Entry) -> n
     if layout.FIELD_TICK in columns:
         delta = _common(columns, layout.FIELD_TICK, np.uint64, entry.events)
         if len(delta):
-            delta[0] += np.uint64(entry.first_tick)
+            delta[:1] += np.uint64(entry.first_tick)  # an array wraps around without a warning
         tick = np.cumsum(delta, dtype=np.uint64, out=delta)
     else:
         tick = _common(columns, layout.FIELD_TICK_SIGNED, np.uint64, entry.events)
