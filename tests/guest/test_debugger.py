@@ -119,7 +119,7 @@ def test_the_log_is_read_from_memory(start):
 
 
 def test_a_watchpoint_sees_the_clock_tick(start):
-    guest = start("sleep 1; cat /proc/uptime")
+    guest = start("cat /proc/uptime; sleep 1")
     guest.session.add_breakpoint(guest.function("vfs_read"))
     guest.run()
     guest.session.remove_breakpoint(guest.function("vfs_read"))
