@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.live import LiveGuest, live_guest
-from tests.clients.lldb import Transcript, run
+from tests.clients.lldb import DEADLINE, Client, Transcript, run
 from wdbg.runtime.guest import Guest
 
 pytestmark = pytest.mark.guest
@@ -200,3 +200,24 @@ def test_the_guest_ends(waiting: Attached) -> None:
 def test_monitor(waiting: Attached) -> None:
     seen = waiting("process plugin packet monitor help", "process kill")
     assert "tasks" in seen["process plugin packet monitor help"]
+
+
+def test_gdb_and_lldb_at_once(guest: Guest, tmp_path: Path) -> None:
+    """GDB lets the guest go on while LLDB has it standing; each stops at its own breakpoints."""
+    command = "while :; do cat /proc/uptime; sleep 1; done"
+    ports = ("--gdb", "0", "--lldb", "0")
+    with live_guest(tmp_path, *ports, "--wait", "--exec", command) as both:
+        client = Client(
+            both.ports["lldb"],
+            ["breakpoint set -n cat_main", "continue", "bt", "detach"],
+            tmp_path,
+        )
+        try:
+            seen = both.gdb("break do_sys_openat2", "continue", "continue", "bt 1", "detach")
+            assert seen["bt 1"].startswith("#0  do_sys_openat2 (")
+            client.process.wait(DEADLINE)
+            other = client.transcript()
+        finally:
+            client.end()
+    assert "stop reason = breakpoint 1.1" in other["continue"]
+    assert functions(other["bt"])[:3] == ["cat_main", "run_applet", "main"]

@@ -365,6 +365,11 @@ def test_programs_that_another_client_saw_are_announced(rig: Rig) -> None:
     assert b"library" not in rig.ask("?")
     rig.debugger.loaded.append(ModuleInfo(2, "other", None, 0x100, 0x2000, 0x8000, 100))
     assert b"library:1;" in rig.ask("?")
+    # It would miss the program's breakpoints if it went on now.
+    reply = rig.ask("c")
+    assert reply.startswith(b"T00thread:1;")
+    assert reply.endswith(b"library:1;")
+    assert not rig.debugger.resumes
     rig.ask("qXfer:libraries:read::0,fff")
     assert b"library" not in rig.ask("?")
 

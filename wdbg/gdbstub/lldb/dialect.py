@@ -157,6 +157,9 @@ class Lldb:
 
     def _resume(self, actions: Mapping[int, Action], default: Action) -> str | None:
         """Let the guest go on, unless all that happens is that LLDB is shown a bit more."""
+        news = self._tasks.news()
+        if news is not None:
+            return news
         if self._tasks.reveal(actions):
             return self._tasks.stop()
         start = self._tasks.step_begins(actions)

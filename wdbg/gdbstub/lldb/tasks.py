@@ -107,6 +107,19 @@ class Tasks:
             reply += "replaylog:begin;"
         return reply
 
+    def news(self) -> str | None:
+        """What LLDB has to hear before it lets the guest go on: that a program was loaded while
+        another client was in control. Without a reason it goes on by itself after that."""
+        count = len(self._debugger.modules())
+        if self.listed in (0, count):
+            return None
+        self.listed = count
+        event = self.event
+        thread = self._debugger.thread(event.tid)
+        return (
+            stop_reply(thread, event.tid, NOTHING, self.pc(event.tid), self.tids()) + "library:1;"
+        )
+
     def stop_of(self, tid: int) -> str:
         """The stop reply about one thread."""
         thread = self.known(tid)
