@@ -8,7 +8,7 @@ from the waking to the woken task, and from a release to the acquisition that wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from wdbg.trace.batch import ROW_TYPES, Batch, Places, Rows
 from wdbg.trace.events import KINDS_OF, Kind, MemFlag, Table
 from wdbg.trace.export import Counts, large_batches
+from wdbg.trace.export.perfetto_ftrace import FTRACE_TABLES, FtraceBundles
 from wdbg.trace.export.protobuf import (
     FIXED64,
     VARINT,
@@ -31,12 +32,11 @@ from wdbg.trace.export.protobuf import (
     size,
     tag,
     text,
-    varint,
 )
 from wdbg.trace.export.words import Records, scatter, sizes
 from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.locks import LockMatcher
-from wdbg.trace.names import COMM_SIZE, Names
+from wdbg.trace.names import Names
 from wdbg.trace.reader import Trace
 from wdbg.trace.upstream import EVENTS
 
@@ -85,7 +85,7 @@ class Exporter:
         self._syscall_name = self._kind_name + 256
         # A thread has one name in Perfetto: its last one.
         self._latest = {life.number: life for life in names.lives}
-        self._comm_blobs = {field: _comm_blobs(names, field) for field in (1, 5)}
+        self._bundles = FtraceBundles(names)
 
     def run(self) -> Counts:
         """Write everything."""
@@ -152,95 +152,13 @@ class Exporter:
                 self._track(_THREAD + task, f"{found.comm} (idle)")
         return tasks.astype(np.uint64) + np.uint64(_THREAD)
 
-    # ---- ftrace events
-
     def _ftrace(self, batch: Batch) -> None:
-        """A bundle for each CPU with scheduling and interrupt events."""
-        parts = []
-        for table, convert in (
-            (Table.SWITCH, self._switches),
-            (Table.WAKE, self._wakes),
-            (Table.IRQ, self._irqs),
-        ):
-            if table in batch.tables:
-                rows = batch.rows(table, self._ns_per_tick)
-                parts += list(convert(rows))
-        if not parts:
-            return
-        words = sizes(parts, len(batch))
-        mine = np.flatnonzero(words)
-        cpu = batch.cpu()[mine]
-        for one in np.flatnonzero(np.bincount(cpu)).tolist():
-            events = mine[cpu == one]
-            ends = np.cumsum(words[events])
-            offsets = np.full(len(batch), -1, np.int64)
-            offsets[events] = ends - words[events]
-            body = np.zeros(int(ends[-1]), "<u4")
-            for part in parts:
-                kept = offsets[part.seq] >= 0
-                if kept.any():
-                    scatter([Records(part.seq[kept], part.words[kept])], offsets, body)
-            self._packet(text(1, number(1, one) + body.tobytes()))
-
-    def _ftrace_event(self, rows: Rows, field: int, parts: Sequence[Part]) -> Records:
-        """FtraceEvent messages as parts of a bundle."""
-        life = self._names.life(rows["task"], rows["tick"])
-        pid = self._names.pids[life]
-        inner = nested(field, parts)
-        for width in range(5, 9):  # a width of the pid that makes the size a multiple of 4
-            event: list[Part] = [
-                tag(1, VARINT), Varint(rows["time"], 9), tag(2, VARINT), Varint(pid, width), *inner,
-            ]  # fmt: skip
-            whole = nested(2, event)
-            if size(whole) % 4 == 0:
-                break
-        self._count(rows)
-        return Records(rows["seq"], assemble(len(rows), whole).view("<u4"))
-
-    def _switches(self, rows: Rows) -> Iterator[Records]:
-        prev = self._names.life(rows["prev"], rows["tick"])
-        following = self._names.life(rows["next"], rows["tick"])
-        yield self._ftrace_event(
-            rows, 4,
-            [
-                Blob(self._comm_blobs[1][prev]),
-                tag(3, VARINT), Varint(rows["prev_prio"], 5),
-                tag(4, VARINT), Varint(rows["prev_state"], 5),
-                Blob(self._comm_blobs[5][following]),
-                tag(7, VARINT), Varint(rows["next_prio"], 5),
-            ],
-        )  # fmt: skip
-
-    def _wakes(self, rows: Rows) -> Iterator[Records]:
-        fields = {Kind.SCHED_WAKING: 20, Kind.SCHED_WAKEUP: 17, Kind.SCHED_WAKEUP_NEW: 114}
-        for kind, field in fields.items():
-            mine = rows[rows["kind"] == kind]
-            if len(mine):
-                life = self._names.life(mine["target"], mine["tick"])
-                yield self._ftrace_event(
-                    mine, field,
-                    [
-                        Blob(self._comm_blobs[1][life]),
-                        tag(3, VARINT), Varint(mine["prio"], 5), number(4, 1),
-                        tag(5, VARINT), Varint(mine["target_cpu"], 5),
-                    ],
-                )  # fmt: skip
-
-    def _irqs(self, rows: Rows) -> Iterator[Records]:
-        fields = {
-            Kind.IRQ_ENTER: 36, Kind.IRQ_EXIT: 37, Kind.SOFTIRQ_ENTER: 24, Kind.SOFTIRQ_EXIT: 25,
-            Kind.SOFTIRQ_RAISE: 26,
-        }  # fmt: skip
-        for kind, field in fields.items():
-            mine = rows[rows["kind"] == kind]
-            if not len(mine):
-                continue
-            parts: list[Part] = [tag(1, VARINT), Varint(mine["number"], 4)]
-            if kind is Kind.IRQ_ENTER:
-                parts.append(text(2, "irq"))
-            elif kind is Kind.IRQ_EXIT:
-                parts += [tag(2, VARINT), Varint(mine["result"], 5)]
-            yield self._ftrace_event(mine, field, parts)
+        """Scheduling and interrupts."""
+        chosen = {t: self._rows(batch, t) for t in FTRACE_TABLES if t in batch.tables}
+        for rows in chosen.values():
+            self._count(rows)
+        for body in self._bundles.bundles(batch, chosen):
+            self._packet(text(1, body))
 
     def _count(self, rows: Rows) -> None:
         for kind in np.flatnonzero(np.bincount(rows["kind"], minlength=1)).tolist():
@@ -479,24 +397,3 @@ def _hand_overs(
     lock = rows["lock"][order]
     follows = np.flatnonzero(waited[order][1:] & released[order][:-1] & (lock[1:] == lock[:-1]))
     return order[follows], order[follows + 1]
-
-
-def _comm_blobs(names: Names, field: int) -> npt.NDArray[np.uint8]:
-    """For each life the fields comm and pid (numbers `field` and `field` + 1), all of one size:
-    what a comm is shorter than the longest, the varints of its length (at most 5 bytes, decoders
-    want) and of the pid (10) are longer, and if that is not enough the pid comes twice."""
-    rows = []
-    for comm, pid in zip(names.comms.tolist(), names.pids.tolist(), strict=True):
-        shown = comm or b"?"
-        missing = COMM_SIZE - 1 - len(shown)
-        twice = b""
-        if missing > 9:
-            twice = tag(field + 1, VARINT) + varint(pid, 5)
-            missing -= len(twice)
-        length = varint(len(shown), 1 + min(4, missing))
-        number_width = 5 + max(0, missing - 4)
-        rows.append(
-            tag(field, 2) + length + shown + twice
-            + tag(field + 1, VARINT) + varint(pid, number_width)
-        )  # fmt: skip
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
