@@ -12,6 +12,8 @@ from pathlib import Path
 from wdbg.gdbstub.server import Server
 
 DEADLINE = 90.0
+_GUEST_DEADLINE = 300.0
+"""The first watchpoint rewrites and compiles the kernel once more."""
 DRIVER = Path(__file__).with_name("lldb_driver.py")
 
 
@@ -97,7 +99,7 @@ def run(port: int, commands: Sequence[str], folder: Path) -> Transcript:
     """The same on a guest in another process."""
     client = Client(port, commands, folder)
     try:
-        client.process.wait(DEADLINE)
+        client.process.wait(_GUEST_DEADLINE)
         return client.transcript()
     finally:
         client.end()
