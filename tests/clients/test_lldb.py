@@ -2,6 +2,7 @@
 by itself."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.clients.live import LiveGuest, live_guest
 from tests.clients.lldb import DEADLINE, Client, Transcript, run
+from wdbg.gdbstub.symbolfiles import source_map
 from wdbg.runtime.guest import Guest
 
 pytestmark = pytest.mark.guest
@@ -221,3 +223,27 @@ def test_gdb_and_lldb_at_once(guest: Guest, tmp_path: Path) -> None:
             client.end()
     assert "stop reason = breakpoint 1.1" in other["continue"]
     assert functions(other["bt"])[:3] == ["cat_main", "run_applet", "main"]
+
+
+def plain(line: str) -> str:
+    """A line without what another build of the kernel changes, and as the page shows it."""
+    line = re.sub(r"0x[0-9a-f]+", "0x", line.expandtabs(1).strip())
+    line = re.sub(r"\bv?\d{4,}\b", "N", line)
+    return re.sub(r"\s+", " ", line)
+
+
+def test_the_session_in_the_documentation(guest: Guest, tmp_path: Path, tree: Path) -> None:
+    text = (tree / "docs" / "lldb.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(\(lldb\) .*?)^```", text, re.MULTILINE | re.DOTALL)
+    parts = re.split(r"^\(lldb\) (.*)\n", block, flags=re.MULTILINE)[1:]
+    commands, expected = parts[::2], parts[1::2]
+    pairs = [str(word) for pair in source_map(guest.kernel).items() for word in pair]
+    sources = f"settings set target.source-map {shlex.join(pairs)}"
+    with live_guest(tmp_path, "--lldb", "0", "--wait", "--exec", SLEEPS) as found:
+        seen = run(found.ports["lldb"], [sources, *commands, "process kill"], tmp_path)
+    for (command, output, error), lines in zip(seen.parts[2:-1], expected, strict=True):
+        said = [plain(line) for line in (output + error).splitlines()]
+        for line in map(plain, lines.splitlines()):
+            cut = line.removesuffix(" ...")
+            beginning = line if cut == line else cut.rstrip("0123456789N")
+            assert any(real.startswith(beginning) for real in said), (command, line, said)
