@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from wdbg.cli.debugflags import add_debug_arguments, wanted
 from wdbg.cli.registry import Registration
-from wdbg.cli.tracing import TraceRequest, add_trace_arguments
+from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
 from wdbg.errors import BadInput, WdbgError
 from wdbg.runtime.boot import VARIANTS, BootOptions, boot
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
@@ -25,6 +25,7 @@ from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import FINDINGS, Stop, StopKind
 
 if TYPE_CHECKING:
+    from wdbg.cli.tracing import TraceRequest
     from wdbg.debugger.session import Session
 
 MAX_CPUS = 64
@@ -87,7 +88,11 @@ def run(args: argparse.Namespace) -> int:
     append = args.append
     if args.command is not None:
         append = f"{append} WDBG_EXEC={percent_encode(args.command)}".strip()
-    trace = TraceRequest.of(args, kernel)
+    trace: TraceRequest | None = None
+    if trace_wanted(args):
+        from wdbg.cli.tracing import TraceRequest
+
+        trace = TraceRequest.of(args, kernel)
     options = BootOptions(
         kernel=kernel,
         initrd=initrd,

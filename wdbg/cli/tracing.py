@@ -1,4 +1,4 @@
-"""`wdbg run --trace`: the flags, what they ask the rewriter for, and the trace's tables."""
+"""`wdbg run --trace`: what the flags ask the rewriter for, and the trace's tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from symbols.dwarf.index import Index
+from wdbg.cli.traceflags import DEFAULT_EVENTS, EVENTS, FLAGS
 from wdbg.errors import BadInput
 from wdbg.instrument.points import Recording
 from wdbg.linux.annotations import annotation_points
@@ -33,30 +34,10 @@ from wdbg.runtime.symbolindex import open_index
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.feed import Feed, TraceHeader
 
-EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
-DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
 _SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 LEAST_RING, MOST_RING = 1 << 20, 64 << 30
 """Bytes that a flight recorder may be asked to keep."""
-
-
-def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    add = parser.add_argument
-    add("--trace", type=Path, metavar="FILE", help="record a trace (see wdbg trace)")
-    add("--events", metavar="LIST",
-        help=f"what to record, of {','.join(EVENTS)} (default {DEFAULT_EVENTS})")  # fmt: skip
-    add("--calls", choices=("default", "all"),
-        help="functions whose calls are recorded (default: those that call or loop)")  # fmt: skip
-    add("--functions", action="append", metavar="GLOB",
-        help="record calls (and accesses) of these functions only: a glob of names, or of source "
-        "files if it has a slash (kernel/sched/*); with ! in front: but not these")  # fmt: skip
-    add("--accesses", action="append", metavar="WHERE",
-        help="record accesses (--events mem) of this memory only: a variable's name, or "
-        "START:END as addresses")  # fmt: skip
-    add("--ring", metavar="SIZE",
-        help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
 
 
 class TraceRequest:
@@ -95,7 +76,7 @@ class TraceRequest:
     def of(cls, args: argparse.Namespace, kernel: Path) -> TraceRequest | None:
         """What the flags ask for; None if no trace is to be recorded."""
         if args.trace is None:
-            for flag in ("events", "calls", "functions", "ring", "accesses"):
+            for flag in FLAGS:
                 if getattr(args, flag) is not None:
                     raise BadInput(f"--{flag} needs --trace FILE")
             return None

@@ -1,0 +1,35 @@
+"""`wdbg run --trace`: the flags. What they ask for is imported only if they do: reading DWARF takes
+several times as long to import as a guest takes to boot."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
+DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
+FLAGS = ("events", "calls", "functions", "ring", "accesses")
+"""Those that go with --trace only."""
+
+
+def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add = parser.add_argument
+    add("--trace", type=Path, metavar="FILE", help="record a trace (see wdbg trace)")
+    add("--events", metavar="LIST",
+        help=f"what to record, of {','.join(EVENTS)} (default {DEFAULT_EVENTS})")  # fmt: skip
+    add("--calls", choices=("default", "all"),
+        help="functions whose calls are recorded (default: those that call or loop)")  # fmt: skip
+    add("--functions", action="append", metavar="GLOB",
+        help="record calls (and accesses) of these functions only: a glob of names, or of source "
+        "files if it has a slash (kernel/sched/*); with ! in front: but not these")  # fmt: skip
+    add("--accesses", action="append", metavar="WHERE",
+        help="record accesses (--events mem) of this memory only: a variable's name, or "
+        "START:END as addresses")  # fmt: skip
+    add("--ring", metavar="SIZE",
+        help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
+
+
+def trace_wanted(args: argparse.Namespace) -> bool:
+    """Whether any of the flags was given."""
+    return any(getattr(args, flag) is not None for flag in ("trace", *FLAGS))
