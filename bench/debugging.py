@@ -12,28 +12,39 @@ from importlib import util
 from pathlib import Path
 
 from bench.processes import WDBG, BenchError, cost_of
-from bench.rows import Row, at_most
+from bench.rows import Row, at_least, at_most
 from bench.series import interleaved, ratios, spread
 
 ROUNDS_OF_WORK = 20_000
 """Rounds of `guestdebug/work.c`: some seconds of CPU time."""
 
-GDB_SCRIPT = """
-python
+_TIMED = """
 import gdb, json, time
 def timed(command):
     start = time.monotonic()
     text = gdb.execute(command, to_string=True)
     return time.monotonic() - start, text
 gdb.execute("set pagination off")
+"""
+
+STACKS = """
 attach, _ = timed("target remote :PORT")
 gdb.execute("tbreak do_exit")
 gdb.execute("continue")
 stacks, text = timed("thread apply all bt")
 print("@" + json.dumps({"attach": attach, "stacks": stacks, "threads": text.count("\\nThread ")}))
 gdb.execute("kill")
-end
 """
+
+CONDITION = """
+gdb.execute("target remote :PORT")
+gdb.execute("break BREAK")
+took, _ = timed("continue")
+print("@" + json.dumps({"took": took}))
+"""
+
+CONDITIONAL = "do_sys_openat2"
+CHURN = "fschurn 2000"
 
 
 def peer_debug_mode(rounds: int) -> Iterator[Row]:
@@ -109,18 +120,47 @@ def _compile_work(directory: Path) -> tuple[Path, Path]:
 
 
 def gdb_answers(rounds: int) -> Iterator[Row]:
-    """Stock GDB on the guest: `target remote` to its prompt, and all backtraces of 48 tasks."""
-    samples = interleaved({"gdb": _gdb_session}, rounds)["gdb"]
-    attach = spread([sample["attach"] for sample in samples])
-    yield at_most("GDB: target remote to the prompt", "s", attach, 1.5)
-    fewest = min(int(sample["threads"]) for sample in samples)
-    stacks = spread([sample["stacks"] for sample in samples])
-    yield at_most(f"GDB: thread apply all bt, {fewest} tasks", "s", stacks, 2.0)
-
-
-def _gdb_session() -> dict[str, float]:
+    """Stock GDB on the guest: `target remote` to its prompt, all backtraces of all tasks, and how
+    fast a condition is evaluated that never holds."""
     crowd = "i=0; while [ $i -lt 8 ]; do sleep 100 & i=$((i+1)); done; sleep 1"
-    command = [str(WDBG), "run", "--gdb", "0", "--wait", "--append", "quiet", "--exec", crowd]
+    never, nowhere = f"{CONDITIONAL} if filename[0] == 1", "panic"
+    samples = interleaved(
+        {
+            "stacks": partial(_gdb_session, crowd, STACKS),
+            "never": partial(_gdb_session, CHURN, CONDITION.replace("BREAK", never)),
+            "nowhere": partial(_gdb_session, CHURN, CONDITION.replace("BREAK", nowhere)),
+        },
+        rounds,
+    )
+    stacks = samples["stacks"]
+    attach = spread([sample["attach"] for sample in stacks])
+    yield at_most("GDB: target remote to the prompt", "s", attach, 1.5)
+    fewest = min(int(sample["threads"]) for sample in stacks)
+    took = spread([sample["stacks"] for sample in stacks])
+    yield at_most(f"GDB: thread apply all bt, {fewest} tasks", "s", took, 2.0)
+    evaluations = _calls(CHURN, CONDITIONAL)
+    rates = [
+        evaluations / max(1e-3, never["took"] - nowhere["took"])
+        for never, nowhere in zip(samples["never"], samples["nowhere"], strict=True)
+    ]
+    figure = f"GDB: evaluations of a condition, {evaluations} of them"
+    yield at_least(figure, "1/s", spread(rates), 2000)
+
+
+def _calls(command: str, function: str) -> int:
+    """How often the kernel calls a function while the guest runs a command: a trace tells, since
+    every run of it is the same."""
+    with tempfile.TemporaryDirectory() as name:
+        trace = str(Path(name) / "calls.wdt")
+        run = ["run", "--append", "quiet", "--trace", trace, "--events", "call"]
+        cost_of([str(WDBG), *run, "--functions", function, "--exec", command])
+        facts = json.loads(cost_of([str(WDBG), "trace", "info", "--json", trace])[1])
+    return int(facts["counts"]["call_enter"])
+
+
+def _gdb_session(work: str, script: str) -> dict[str, float]:
+    """Run GDB on a guest that runs `work`; what the script's Python prints after an @."""
+    command = [str(WDBG), "run", "--gdb", "0", "--wait", "--append", "quiet", "--exec", work]
     with tempfile.TemporaryDirectory() as name, subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True,
@@ -134,10 +174,10 @@ def _gdb_session() -> dict[str, float]:
         found = re.search(r"gdb (\S+) .*target remote :(\d+)", "".join(lines))
         if found is None:
             raise BenchError(f"no line to attach with: {lines[-3:]}")
-        script = Path(name) / "script.gdb"
-        script.write_text(GDB_SCRIPT.replace("PORT", found[2]), encoding="utf-8")
+        file = Path(name) / "script.py"
+        file.write_text(_TIMED + script.replace("PORT", found[2]), encoding="utf-8")
         try:
-            _, text = cost_of(["gdb", "-nx", "-batch", found[1], "-x", str(script)])
+            _, text = cost_of(["gdb", "-nx", "-batch", found[1], "-x", str(file)])
         finally:
             guest.kill()
     answer = next((line[1:] for line in text.splitlines() if line.startswith("@")), None)

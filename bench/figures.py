@@ -92,9 +92,7 @@ def trace_cost(rounds: int) -> Iterator[Row]:
         }
         for name, runs in interleaved(loads, rounds).items():
             rates = [
-                (run["end"].units - run["boot"].units)
-                / (run["end"].wall - run["boot"].wall)
-                / 1e6
+                (run["end"].units - run["boot"].units) / (run["end"].wall - run["boot"].wall) / 1e6
                 for run in runs
             ]
             yield at_least(f"call events, {name}", "million/s", spread(rates), 10)
