@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -46,12 +47,12 @@ def position(machine: Machine) -> Position:
 
 
 def fingerprint(machine: Machine) -> str:
-    """Digest of history, memory and the frame of the task that stands at a stop point."""
+    """Digest of history, memory and the frame of the task that stands at a stop point. A checksum
+    of memory does: it tells apart a few arrivals within one tick, in a fraction of the time."""
     at = machine.stopped_at
     frame = "" if at is None else f"{at[0].pointer} {sorted(at[1].locals.items())}"
-    return hashlib.blake2b(
-        (machine.digest(memory=True) + frame).encode(), digest_size=16
-    ).hexdigest()
+    text = f"{machine.digest()} {zlib.crc32(machine.memory.view())} {frame}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 Progress = Callable[[str, float, float], None]

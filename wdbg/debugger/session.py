@@ -513,9 +513,10 @@ class Session:
                 return None
 
     def _stopped(self, event: StopEvent) -> StopEvent:
+        # CPUs that are held stay so until it is known what comes next: a client that steps with
+        # the others held does so again and again, and each change costs a look at all memory.
         self.conditions.end()
         self._forget()
-        self._hold(frozenset())
         self.view.edits.clear()
         return self._reported(event)
 
