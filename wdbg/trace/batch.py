@@ -75,14 +75,38 @@ class Batch:
         if found is None:
             if self.only(table):
                 found = np.arange(len(self.kind))
+            elif table is self._largest():
+                found = np.flatnonzero(self._of(self.kind, table))
             else:
-                # Comparisons of bytes are far cheaper than looking each kind's table up.
-                mask = np.zeros(len(self.kind), bool)
-                for kind in KINDS_OF[table]:
-                    mask |= self.kind == kind
-                found = np.flatnonzero(mask)
+                others, kinds = self._others()
+                found = others[self._of(kinds, table)]
             self._places[table] = found
         return found
+
+    def _largest(self) -> Table | None:
+        """The table with the most events."""
+        sizes = {table: len(next(iter(c.values()))) for table, c in self.tables.items()}
+        return max(sizes, key=sizes.__getitem__, default=None)
+
+    def _others(self) -> tuple[Places, U8]:
+        """Events that are not of the largest table: mostly few, so that they are soon searched."""
+        if "others" not in self._spread:
+            largest = self._largest()
+            mask = np.ones(len(self.kind), bool)
+            if largest is not None:
+                mask = ~self._of(self.kind, largest)
+            others = np.flatnonzero(mask)
+            self._spread["others"] = others, self.kind[others]
+        found: tuple[Places, U8] = self._spread["others"]
+        return found
+
+    @staticmethod
+    def _of(kinds: U8, table: Table) -> npt.NDArray[np.bool_]:
+        # Comparisons of bytes are far cheaper than looking each kind's table up.
+        mask = np.zeros(len(kinds), bool)
+        for kind in KINDS_OF[table]:
+            mask |= kinds == kind
+        return mask
 
     def only(self, table: Table) -> bool:
         """Whether the batch has events of this table and of no other."""
