@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.live import LiveGuest, live_guest
+from tests.clients.test_bad_peers import Raw
+from wdbg.gdbstub.rsp import frame
 from wdbg.runtime.guest import Guest
 
 pytestmark = pytest.mark.guest
@@ -238,21 +240,51 @@ def test_thousands_of_breakpoints(waiting: LiveGuest) -> None:
 def test_scheduler_locking(waiting: LiveGuest) -> None:
     """The others stay where they are while one task steps."""
     seen = waiting.gdb(
-        "break do_sys_openat2",
+        'break do_sys_openat2 if $_streq(filename, "/proc/uptime")',
         "continue",
         "set scheduler-locking on",
-        "p $tick",
+        "monitor cpus",
         *["stepi"] * 20,
-        "p $tick",
+        "monitor cpus",
         "thread",
         "set scheduler-locking off",
         "delete",
-        "tbreak do_sys_openat2",
+        "tbreak vfs_read",
         "continue",
         "kill",
     )
-    assert seen["thread"].startswith("[Current thread is 3 ")
-    assert "do_sys_openat2" in seen.all("continue")[1]
+    before, after = (text.splitlines() for text in seen.all("monitor cpus"))
+    changed = [cpu for cpu, other in zip(before, after, strict=True) if cpu != other]
+    assert len(changed) <= 1, (before, after)
+    assert all("cat" in line for line in changed)
+    assert seen["thread"].startswith("[Current thread is ")
+    assert len(set(seen.all("stepi"))) > 10
+    assert "Temporary breakpoint 2, vfs_read" in seen.all("continue")[1]
+
+
+def test_both_debuggers_at_once(guest: Guest, tmp_path: Path) -> None:
+    """A stop is told to both; a question of one while the other runs the guest is answered."""
+    with live_guest(tmp_path, "--gdb", "0", "--lldb", "0") as found:
+        found.process.expect_exact("# ")
+        gdb = found.terminal()
+        other = Raw(found.ports["lldb"])
+        assert other.ask(b"qHostInfo").startswith(b"triple:")
+        gdb.sendline("continue")
+        gdb.expect_exact("Continuing.")
+        assert other.ask(b"qfThreadInfo").startswith(b"m")
+        other.send(frame(b"vCont;c"))
+        assert other.ask(b"qfThreadInfo").startswith(b"m"), "it has been heard"
+        gdb.sendintr()
+        gdb.expect(r"received signal SIGINT")
+        gdb.expect_exact("(gdb) ")
+        assert other.reply().startswith(b"T")
+        assert other.ask(b"D") == b"OK"
+        gdb.sendline("detach")
+        gdb.expect_exact("detached")
+        gdb.close(force=True)
+        other.close()
+        found.process.sendline("poweroff")
+        assert found.end() == 0
 
 
 def test_detach_and_attach_again(guest: Guest, tmp_path: Path) -> None:
