@@ -9,7 +9,7 @@ from tests.trace.synthetic import NS_PER_TICK, Synthetic, to_batch
 from wdbg.trace.batch import ROW_TYPES
 from wdbg.trace.calls import NEVER, CallMatcher
 from wdbg.trace.events import LOCK_KIND_SHIFT, Kind, LockFlag, LockKind, Table
-from wdbg.trace.lines import decimal, hexadecimal
+from wdbg.trace.lines import decimal, hexadecimal, nine_digits
 from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.locks import LockMatcher
 
@@ -157,6 +157,12 @@ def test_decimal_numbers(values: list[int], digits: int) -> None:
     assert texts == [
         ("-" if value < 0 else "") + str(abs(value)).rjust(digits, "0") for value in values
     ]
+
+
+@given(st.lists(st.integers(0, 10**9 - 1), min_size=1, max_size=30))
+def test_fractions_of_seconds(values: list[int]) -> None:
+    chars = nine_digits(np.array(values, np.uint32))
+    assert [bytes(row).decode() for row in chars] == [f"{value:09}" for value in values]
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=30))

@@ -121,7 +121,7 @@ class Lines:
         fraction = (rows["time"] - seconds * np.uint64(10**9)).astype(np.uint32)
         parts: list[Part] = [
             self._tasks.take(life), b" [", decimal(rows["cpu"], 3), b"] ",
-            _DIM if self._colour else b"", _seconds(seconds), b".", decimal(fraction, 9),
+            _DIM if self._colour else b"", _seconds(seconds), b".", nine_digits(fraction),
             _OFF if self._colour else b"", b": ", colour, event.name.encode(),
             _OFF if colour else b"", b": ",
         ]  # fmt: skip
@@ -267,6 +267,20 @@ def _digits(values: npt.NDArray[np.integer], least: int) -> Chars:
     return out
 
 
+_THREE = np.array([list(b"%03d" % number) for number in range(1000)], np.uint8)
+
+
+def nine_digits(values: npt.NDArray[np.uint32]) -> Chars:
+    """Numbers below 10^9 with leading zeros, three digits at a time."""
+    thousands = values // np.uint32(1000)
+    millions = thousands // np.uint32(1000)
+    out = np.empty((len(values), 9), np.uint8)
+    out[:, :3] = _THREE[millions]
+    out[:, 3:6] = _THREE[thousands - millions * np.uint32(1000)]
+    out[:, 6:] = _THREE[values - thousands * np.uint32(1000)]
+    return out
+
+
 _HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
@@ -285,7 +299,9 @@ def hexadecimal(values: npt.NDArray[np.integer]) -> Chars:
 
 def _micros(nanoseconds: npt.NDArray[np.uint64]) -> Chars:
     whole = decimal(nanoseconds // np.uint64(1000))
-    return _beside(len(whole), [whole, b".", decimal(nanoseconds % np.uint64(1000), 3)])
+    return _beside(
+        len(whole), [whole, b".", _THREE[(nanoseconds % np.uint64(1000)).astype(np.intp)]]
+    )
 
 
 def _seconds(seconds: npt.NDArray[np.uint64]) -> Part:
