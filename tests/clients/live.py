@@ -15,6 +15,8 @@ import pexpect
 from tests.clients.gdb import DEADLINE, Transcript, command_line, parse, started
 
 READY = b"ready for debuggers"
+CROWD = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 100 & done; cat /proc/uptime"
+"""Makes more than 50 tasks, with the kernel's own, before the program opens a file."""
 _BOOT_DEADLINE = 240.0
 """The first start rewrites and compiles the kernel."""
 

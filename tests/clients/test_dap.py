@@ -134,6 +134,7 @@ def test_what_an_editor_does(
     adapter.ask("setFunctionBreakpoints", breakpoints=[])
     since = len(adapter.seen)
     adapter.ask("continue", threadId=task)
+    adapter.event("continued", since)  # before that lldb-dap takes the guest for stopped
     stopped = adapter.resume("pause", threadId=task)
     assert stopped["threadId"]
     top = adapter.stack(stopped["threadId"])[0]

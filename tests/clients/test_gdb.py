@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.live import LiveGuest, live_guest
+from tests.clients.live import CROWD, LiveGuest, live_guest
 from tests.clients.test_bad_peers import Raw
 from wdbg.gdbstub.rsp import frame
 from wdbg.runtime.guest import Guest
@@ -20,6 +20,13 @@ FORKS = "for i in 1 2 3 4 5 6 7 8 9; do cat /proc/uptime; sleep 0.1; done"
 def waiting_fixture(guest: Guest, tmp_path: Path) -> Iterator[LiveGuest]:
     """A guest before its first instruction, which will `cat` a few times."""
     with live_guest(tmp_path, "--gdb", "0", "--wait", "--exec", FORKS) as found:
+        yield found
+
+
+@pytest.fixture(name="crowded")
+def crowded_fixture(guest: Guest, tmp_path: Path) -> Iterator[LiveGuest]:
+    """The same with more than 50 tasks by then."""
+    with live_guest(tmp_path, "--gdb", "0", "--wait", "--exec", CROWD) as found:
         yield found
 
 
@@ -108,8 +115,8 @@ def test_pending_breakpoint_in_a_program(waiting: LiveGuest) -> None:
     assert all(re.search(r"^\d+\s", text, re.MULTILINE) for text in seen.all("next"))
 
 
-def test_tasks_and_their_stacks(waiting: LiveGuest) -> None:
-    seen = waiting.gdb(
+def test_tasks_and_their_stacks(crowded: LiveGuest) -> None:
+    seen = crowded.gdb(
         'break do_sys_openat2 if $_streq(filename, "/proc/uptime")',
         "continue",
         "info threads",
@@ -120,7 +127,7 @@ def test_tasks_and_their_stacks(waiting: LiveGuest) -> None:
         "kill",
     )
     count = len(re.findall(r"^[* ] \d+ +Thread", seen["info threads"], re.MULTILINE))
-    assert count >= 45
+    assert count >= 50
     stacks = seen["thread apply all bt"]
     assert len(re.findall(r"^Thread \d+ \(", stacks, re.MULTILINE)) == count
     assert stacks.count(" kthread (") > 25

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.live import LiveGuest, live_guest
+from tests.clients.live import CROWD, LiveGuest, live_guest
 from tests.clients.lldb import DEADLINE, Client, Transcript, run
 from wdbg.gdbstub.symbolfiles import source_map
 from wdbg.runtime.guest import Guest
@@ -35,6 +35,13 @@ class Attached:
 def waiting_fixture(guest: Guest, tmp_path: Path) -> Iterator[Attached]:
     """A guest that stands before all else, and will `cat` a few times."""
     with live_guest(tmp_path, "--lldb", "0", "--wait", "--exec", FORKS) as found:
+        yield Attached(found, tmp_path)
+
+
+@pytest.fixture(name="crowded")
+def crowded_fixture(guest: Guest, tmp_path: Path) -> Iterator[Attached]:
+    """The same with more than 50 tasks by then."""
+    with live_guest(tmp_path, "--lldb", "0", "--wait", "--exec", CROWD) as found:
         yield Attached(found, tmp_path)
 
 
@@ -137,10 +144,10 @@ def test_interrupt_detach_and_attach_again(endless: Attached) -> None:
     assert third["thread list"].count("thread #") > 45
 
 
-def test_tasks_and_their_stacks(waiting: Attached) -> None:
-    seen = waiting(OPENS_UPTIME, "continue", "thread list", "thread backtrace all", "process kill")
+def test_tasks_and_their_stacks(crowded: Attached) -> None:
+    seen = crowded(OPENS_UPTIME, "continue", "thread list", "thread backtrace all", "process kill")
     threads = [line for line in seen["thread list"].splitlines() if "thread #" in line]
-    assert len(threads) >= 45
+    assert len(threads) >= 50
     assert sum("stop reason" in line for line in threads) == 1
     names = re.findall(r"name = '([^']*)'", seen["thread list"])
     assert {"swapper/0/0", "swapper/3/0", "init/1", "kthreadd/2"} <= set(names)
