@@ -145,7 +145,8 @@ def test_interrupt_detach_and_attach_again(endless: Attached) -> None:
 
 
 def test_tasks_and_their_stacks(crowded: Attached) -> None:
-    seen = crowded(OPENS_UPTIME, "continue", "thread list", "thread backtrace all", "process kill")
+    opens = "breakpoint set -n do_sys_openat2 -c 'filename[1] == 112'"  # the p of /proc
+    seen = crowded(opens, "continue", "thread list", "thread backtrace all", "process kill")
     threads = [line for line in seen["thread list"].splitlines() if "thread #" in line]
     assert len(threads) >= 50
     assert sum("stop reason" in line for line in threads) == 1
