@@ -27,6 +27,8 @@ TORTURE = [
     "--exec", "sleep 100",
 ]  # fmt: skip
 
+TRACE = Path("build/demo.wdt")
+
 NEXT = """\
 What to try next:
 
@@ -34,6 +36,8 @@ What to try next:
     wdbg run                                     # a shell; Ctrl-A x leaves
     wdbg run --exec 'dmesg | grep smp' --cpus 8  # any command, any number of CPUs
     wdbg run --seed 2 --print-hash --exec ps     # another schedule: another hash
+    wdbg run --gdb 1234 --wait                   # prints the line to attach GDB with; --lldb too
+    wdbg trace export --format perfetto build/demo.wdt
     wdbg --help                                  # and docs/README.md
 """
 
@@ -54,6 +58,11 @@ def main() -> int:
         print(f"    {first}\n    {second}\nequal: every context switch, every byte of memory.")
         title("The kernel's own lock torture test, a virtual second on four CPUs.")
         check_torture(wdbg(TORTURE, shown=TOLD))
+        title("A boot recorded: calls, locks, switches, interrupts; and who ran, who waited.")
+        TRACE.parent.mkdir(exist_ok=True)
+        wdbg(["run", "--append", "quiet", "--trace", str(TRACE), "--exec", "ps"], shown=TOLD)
+        wdbg(["trace", "info", str(TRACE)], shown=re.compile("events|call_enter|switch|lost"))
+        wdbg(["report", "sched", str(TRACE)], shown=re.compile("Task|init|khvcd|sh:"))
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
