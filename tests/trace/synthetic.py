@@ -25,7 +25,7 @@ from wdbg.trace.feed import FunctionRow, LockClassRow, TaskRow, TraceHeader
 from wdbg.trace.lives import Lives
 from wdbg.trace.raw import Context, decode
 from wdbg.trace.tables import StringRow
-from wdbg.trace.writer import FlightRecorder, TraceFile, TraceWriter
+from wdbg.trace.writer import TraceFile, TraceWriter
 
 NS_PER_TICK = 4
 QUANTUM = 20_000
@@ -277,20 +277,13 @@ def to_batch(guest: Synthetic, lives: Lives | None = None) -> tuple[Batch, Lives
     return batch, lives
 
 
-def write_trace(
-    path, guest: Synthetic, chunks: int = 5, ring_bytes: int = 0, header: TraceHeader = HEADER
-) -> Batch:
+def write_trace(path, guest: Synthetic, chunks: int = 5, header: TraceHeader = HEADER) -> Batch:
     """A whole file of a guest's records in about so many chunks; returns all events."""
     import numpy as np
 
     batch, lives = to_batch(guest)
     compressor = Compressor()
-    output = (
-        FlightRecorder(path, header, compressor, ring_bytes)
-        if ring_bytes
-        else TraceFile(path, header, compressor)
-    )
-    writer = TraceWriter(output, header, compressor)
+    writer = TraceWriter(TraceFile(path, header, compressor), header, compressor)
     writer.rows(functions())
     writer.rows(CLASSES)
     writer.rows(lives.rows)

@@ -12,7 +12,6 @@ from tests.trace.synthetic import CLASSES, HEADER, Synthetic, functions, write_t
 from wdbg.errors import BadInput
 from wdbg.trace import layout
 from wdbg.trace.batch import Batch, join
-from wdbg.trace.chunk import HEADER_SIZE
 from wdbg.trace.layout import ChunkType
 from wdbg.trace.reader import Trace
 from wdbg.trace.writer import build_start
@@ -200,15 +199,3 @@ def test_reading_from_a_tick_on_skips_chunks(tmp_path: Path) -> None:
         assert sum(int((b.tick >= middle).sum()) for b in tail) == int((batch.tick >= middle).sum())
         head = list(trace.batches(last_tick=middle))
         assert sum(int((b.tick <= middle).sum()) for b in head) == int((batch.tick <= middle).sum())
-
-
-def test_a_flight_recorder_keeps_the_last_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "t.wdt"
-    batch = write_trace(path, Synthetic().run(20_000), 40, ring_bytes=30_000)
-    with Trace(path) as trace:
-        kept = join(list(trace.batches()))
-        assert 0 < len(kept) < len(batch)
-        assert same(kept, batch.select(np.arange(len(batch)) >= len(batch) - len(kept)))
-        assert trace.facts["overwritten"] == len(batch) - len(kept)
-        assert sum(entry.stored + HEADER_SIZE for entry in trace.chunks) <= 30_000
-        assert trace.tables.functions == functions()

@@ -138,8 +138,6 @@ def _render_info(facts: dict[str, object], counts: dict[str, int], trace: Trace)
     end = f"yes{f' (the guest stopped: {stop})' if stop else ''}"
     lines.append(f"  complete    {end if facts['complete'] else 'no: the recorder was cut off'}")
     lines += [f"  damaged     {line}" for line in trace.damage]
-    if "overwritten" in trace.facts:
-        lines.append(f"  overwritten {trace.facts['overwritten']} earlier events (flight recorder)")
     size = trace.facts.get("overwritten_bytes")
     if isinstance(size, int):
         lines.append(f"  overwritten {show_size(size)} of earlier records (flight recorder)")

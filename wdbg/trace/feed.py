@@ -37,7 +37,7 @@ class FrameType(enum.IntEnum):
     STRING = 5
     """u32 number, then UTF-8 text."""
     TRIGGER = 6
-    """UTF-8 reason: what a flight recorder holds is written now."""
+    """UTF-8 reason: a flight recorder has fed what it held. Stored as the fact `trigger`."""
     END = 7
     """JSON object: facts about the end, stored as they are (`run_hash`, `status` ...)."""
 
@@ -111,11 +111,8 @@ class LockClassRow:
 class Feed:
     """A trace file being written by a process of its own. Close it, or the file has no index."""
 
-    def __init__(self, path: Path, header: TraceHeader, ring: int = 0) -> None:
-        """`ring`: bytes that a flight recorder keeps, 0 = everything goes to the file."""
+    def __init__(self, path: Path, header: TraceHeader) -> None:
         command = [sys.executable, "-m", "wdbg.trace.record", str(path)]
-        if ring:
-            command += ["--ring", str(ring)]
         # A session of its own: Ctrl-C in the terminal ends the guest, the writer then sees EOF.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True
@@ -151,7 +148,7 @@ class Feed:
         return number
 
     def trigger(self, reason: str) -> None:
-        """Make a flight recorder write what it holds; without one nothing happens."""
+        """What a flight recorder held has been fed, for this reason: it goes to the file now."""
         self._frame(FrameType.TRIGGER, reason.encode())
 
     def close(self, facts: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m wdbg.trace.record FILE [--ring BYTES]`: the process that writes a trace file.
+"""`python -m wdbg.trace.record FILE`: the process that writes a trace file.
 
 It reads the frames of `feed` from standard input. At its end, expected or not, it writes all that
 has come and finishes the file; frames are collected for at most FLUSH_AFTER.
@@ -33,7 +33,7 @@ from wdbg.trace.feed import (
 from wdbg.trace.lives import Lives
 from wdbg.trace.raw import Context, decode
 from wdbg.trace.tables import StringRow
-from wdbg.trace.writer import FlightRecorder, Output, TraceFile, TraceWriter
+from wdbg.trace.writer import TraceFile, TraceWriter
 
 FLUSH_AFTER = 0.05
 """Seconds of wall clock: at most so much is lost when this process is killed, and the time that
@@ -48,10 +48,9 @@ _Row = TypeVar("_Row")
 class Recording:
     """A file being recorded: frames in, chunks out."""
 
-    def __init__(self, path: Path, ring: int) -> None:
-        self._path, self._ring = path, ring
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._writer: TraceWriter | None = None
-        self._recorder: FlightRecorder | None = None
         self._lives = Lives()
         self._context = Context()
         self._pending = bytearray()
@@ -81,10 +80,8 @@ class Recording:
         elif kind == FrameType.HEADER:
             self._start(_row(TraceHeader, json.loads(payload)))
         elif kind == FrameType.TRIGGER:
+            self._facts["trigger"] = payload.decode("utf-8", "replace")
             self.flush()
-            if self._recorder is not None:
-                reason = payload.decode("utf-8", "replace")
-                self._recorder.write({**self._facts, "trigger": reason})
         elif kind == FrameType.END:
             self._facts |= {**json.loads(payload), "clean": True}
         else:
@@ -122,19 +119,15 @@ class Recording:
 
     def _start(self, header: TraceHeader) -> None:
         compressor = Compressor()
-        output: Output
-        if self._ring:
-            self._recorder = FlightRecorder(self._path, header, compressor, self._ring)
-            output = self._recorder
-        else:
-            output = TraceFile(self._path, header, compressor)
-        self._writer = TraceWriter(output, header, compressor)
+        file = TraceFile(self._path, header, compressor)
+        self._writer = TraceWriter(file, header, compressor)
         if header.functions:
             items = json.loads(Path(header.functions).read_text(encoding="utf-8"))
             self._writer.rows([_row(FunctionRow, item) for item in items])
 
 
 def _row(row: type[_Row], values: dict[str, Any]) -> _Row:
+    # mypy knows no bound for "a dataclass"
     known = {item.name for item in fields(row)}  # type: ignore[arg-type]
     return row(**{name: value for name, value in values.items() if name in known})
 
@@ -168,12 +161,11 @@ def main() -> int:
     """Exit status 0 when the file is whole."""
     parser = argparse.ArgumentParser(prog="python -m wdbg.trace.record")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--ring", type=int, default=0, metavar="BYTES")
     arguments = parser.parse_args()
     # The terminal's signals are for the guest's process: this one ends when that has ended.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    recording = Recording(arguments.file, arguments.ring)
+    recording = Recording(arguments.file)
     try:
         serve(0, recording)
         recording.close()

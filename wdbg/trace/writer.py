@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -27,19 +25,6 @@ INDEX_FIELDS = (
 """Columns of the INDEX chunk, numbered in order, of table 0."""
 
 _TYPE_OF = {row: kind for kind, row in ROWS.items()}
-
-
-class Output(Protocol):
-    """Where finished chunks go."""
-
-    def chunk(self, data: bytes) -> None:
-        """Take a chunk of events."""
-
-    def table(self, data: bytes) -> None:
-        """Take a chunk of a table."""
-
-    def close(self, facts: Mapping[str, object]) -> None:
-        """Finish the file."""
 
 
 class TraceFile:
@@ -65,8 +50,6 @@ class TraceFile:
         self._entries.append(parse_header(data, self._end))
         self._write(data)
 
-    table = chunk
-
     def close(self, facts: Mapping[str, object]) -> None:
         """Append facts, index and trailer."""
         text = json.dumps(dict(facts)).encode()
@@ -89,52 +72,11 @@ class TraceFile:
         self._end += len(data)
 
 
-class FlightRecorder:
-    """Keeps the last chunks of events in memory, and all table chunks; `write` makes the file."""
-
-    def __init__(
-        self, path: Path, header: TraceHeader, compressor: Compressor, capacity: int
-    ) -> None:
-        """`capacity`: bytes of event chunks that are kept."""
-        self._path, self._header, self._compressor = path, header, compressor
-        self._capacity = capacity
-        self._tables: list[bytes] = []
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self._dropped = 0
-
-    def chunk(self, data: bytes) -> None:
-        """Keep a chunk, dropping the oldest ones that there is no room for."""
-        self._chunks.append(data)
-        self._size += len(data)
-        while self._size > self._capacity and len(self._chunks) > 1:
-            oldest = self._chunks.popleft()
-            self._size -= len(oldest)
-            self._dropped += parse_header(oldest, 0).events
-
-    def table(self, data: bytes) -> None:
-        """Keep a table's chunk."""
-        self._tables.append(data)
-
-    def write(self, facts: Mapping[str, object]) -> None:
-        """Write what is held now, over what an earlier call has written."""
-        partial = self._path.with_name(self._path.name + ".part")
-        file = TraceFile(partial, self._header, self._compressor)
-        for data in (*self._tables, *self._chunks):
-            file.chunk(data)
-        file.close({"overwritten": self._dropped, **facts})
-        partial.replace(self._path)
-
-    def close(self, facts: Mapping[str, object]) -> None:
-        """The end of the run is a reason to write, too."""
-        self.write(facts)
-
-
 class TraceWriter:
-    """Turns batches and table rows into chunks for an output."""
+    """Turns batches and table rows into a file's chunks."""
 
-    def __init__(self, output: Output, header: TraceHeader, compressor: Compressor) -> None:
-        self._output = output
+    def __init__(self, file: TraceFile, header: TraceHeader, compressor: Compressor) -> None:
+        self._file = file
         self._ns_per_tick = header.ns_per_tick
         self._compressor = compressor
 
@@ -142,17 +84,17 @@ class TraceWriter:
         """Rows of one table; they have to be there before the end, in any order."""
         if rows:
             payload = pack_rows(rows)
-            self._output.table(self._compressor.chunk(_TYPE_OF[type(rows[0])], 0, payload))
+            self._file.chunk(self._compressor.chunk(_TYPE_OF[type(rows[0])], 0, payload))
 
     def events(self, batch: Batch) -> None:
         """Events that follow those written before."""
         if len(batch):
             payload, facts = pack_events(batch, self._ns_per_tick)
-            self._output.chunk(self._compressor.chunk(ChunkType.EVENTS, 0, payload, **facts))
+            self._file.chunk(self._compressor.chunk(ChunkType.EVENTS, 0, payload, **facts))
 
     def close(self, facts: Mapping[str, object]) -> None:
         """Finish."""
-        self._output.close(facts)
+        self._file.close(facts)
 
 
 def build_start(header: TraceHeader) -> bytes:
