@@ -123,7 +123,7 @@ def test_a_newer_minor_version_is_read(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(writer_module, "build_start", lambda header: bytes(longer) + body)
     compressor = Compressor()
     file = TraceFile(path, HEADER, compressor)
-    file.table(compressor.chunk(99, 0, b"something new"))
+    file.chunk(compressor.chunk(99, 0, b"something new"))
     batch = Batch(
         np.array([4, 63, 5], np.uint8),
         np.array([1, 2, 3], np.uint64),
