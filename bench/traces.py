@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.processes import WDBG, cost_of
@@ -37,7 +38,7 @@ def _in(folder: Path, rounds: int) -> Iterator[Row]:
         "read": lambda: _step("read", large, folder),
     }
     for name in FORMATS:
-        steps[name] = lambda name=name: _step(name, large, folder / f"{name}.out")  # type: ignore[misc]
+        steps[name] = partial(_step, name, large, folder / f"{name}.out")
     samples = interleaved(steps, rounds)
     for name, bound in (("write", 10), ("read", 20), *((name, 1) for name in FORMATS)):
         rates = spread([rate for rate, _ in samples[name]])

@@ -104,7 +104,7 @@ def rig(kernel: Kernel, tmp_path: Path) -> Iterator[Rig]:
 def stop(rig: Rig) -> Callable[..., StopEvent]:
     def make(reason: StopReason, offset: int | None = None, **more: object) -> StopEvent:
         place = Place(0, rig.body("do_sys_openat2") if offset is None else offset)
-        return StopEvent(reason, CAT, place, **more)  # type: ignore[arg-type]
+        return StopEvent(reason, CAT, place, **more)
 
     return make
 
@@ -170,7 +170,7 @@ def test_watchpoint(rig: Rig, stop: Callable[..., StopEvent]) -> None:
         rig.debugger.memory[address] = 1
         return pump()
 
-    rig.debugger.pump = pump_and_write  # type: ignore[method-assign]
+    rig.debugger.pump = pump_and_write
     seen = rig.gdb("watch jiffies_64", "continue")
     assert "Hardware watchpoint 1: jiffies_64" in seen["watch jiffies_64"]
     assert "Old value = 0\nNew value = 1\n" in seen["continue"]

@@ -109,7 +109,7 @@ class Rig:
 
     def stop(self, reason: StopReason, **more: object) -> StopEvent:
         place = Place(0, self.body("do_sys_openat2"))
-        return StopEvent(reason, CAT, place, **more)  # type: ignore[arg-type]
+        return StopEvent(reason, CAT, place, **more)
 
     def lldb(self, *commands: str) -> Transcript:
         return drive(self.server, self.listener.address.port, commands, self.folder)
@@ -221,7 +221,7 @@ def test_pending_breakpoint_in_a_program(rig: Rig) -> None:
             rig.debugger.loaded.append(program)
         return event
 
-    rig.debugger.pump = pump_and_load  # type: ignore[method-assign]
+    rig.debugger.pump = pump_and_load
     main = rig.images.program_index.find_function("main")[0]
     place = Place(1, rig.images.program_index.after_prologue(main))
     frame = Frame(0, place, "main", main.low, 0, 0x4200)
@@ -251,7 +251,7 @@ def test_watchpoint(rig: Rig) -> None:
         rig.debugger.memory[address] = 1
         return pump()
 
-    rig.debugger.pump = pump_and_write  # type: ignore[method-assign]
+    rig.debugger.pump = pump_and_write
     seen = rig.lldb("watchpoint set variable jiffies_64", "continue", "watchpoint list")
     assert "Watchpoint created: Watchpoint 1: addr = " in seen["watchpoint set variable jiffies_64"]
     assert "stop reason = watchpoint 1" in seen["continue"]

@@ -269,7 +269,7 @@ def test_breakpoint_at_the_end_is_a_return(rig: Rig) -> None:
         asked.append((place, at_return))
         add(place, at_return=at_return)
 
-    rig.debugger.add_breakpoint = note  # type: ignore[method-assign]
+    rig.debugger.add_breakpoint = note
     assert rig.ask(f"Z0,{rig.code(END_ONE):x},4") == b"OK"
     assert rig.ask(f"Z0,{rig.code(HEADER_TWO):x},4") == b"OK"
     assert asked == [(Place(0, END_ONE), True), (Place(0, HEADER_TWO), False)]

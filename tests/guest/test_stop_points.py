@@ -114,7 +114,7 @@ def test_arguments_of_a_system_call_are_handed_over(console: StreamConsole) -> N
 def test_watch_checks_see_each_kind_of_access(console: StreamConsole) -> None:
     machine = start(console, "sleep 1", "watch")
     assert machine.probes is not None
-    address = machine.cpus[0].task.kernel.global_value("wasm_cpu_irq")  # type: ignore[union-attr]
+    address = machine.cpus[0].task.kernel.global_value("wasm_cpu_irq")
     assert address
     machine.probes.watch(address, 4, 1)
     seen: set[int] = set()

@@ -160,10 +160,10 @@ def test_a_cache_without_locks_works(root: Path, monkeypatch: pytest.MonkeyPatch
 def race(root: Path, barrier: object, number: int, results: object) -> None:
     def make(directory: Path) -> None:
         Maker(b"%04d" % number)(directory)
-        barrier.wait()  # type: ignore[attr-defined]
+        barrier.wait()
 
     entry = Cache(root).get_or_make(KEY, make)
-    results.put((entry / "module.cwasm").read_bytes()[:4])  # type: ignore[attr-defined]
+    results.put((entry / "module.cwasm").read_bytes()[:4])
 
 
 def test_processes_that_make_the_same_entry_at_once(root: Path) -> None:

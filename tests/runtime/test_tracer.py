@@ -241,7 +241,7 @@ def test_a_machine_without_a_tracer_runs_on(boot):
 
 def test_the_flight_recorder_keeps_the_newest_pieces():
     feed = Tape()
-    flight = FlightRecorder(feed, 1000)  # type: ignore[arg-type]
+    flight = FlightRecorder(feed, 1000)
     for number in range(10):
         flight.task(TaskRow(number, number % 3, number, number, f"t{number}"))
         flight.raw(memoryview(bytes([number]) * 300))

@@ -158,7 +158,7 @@ SECTIONS = st.lists(
 
 
 @given(SECTIONS, st.sets(st.sampled_from(ORDER)), st.randoms(use_true_random=False))
-def test_container_round_trip(custom: list, known: set, rng) -> None:  # type: ignore[no-untyped-def]
+def test_container_round_trip(custom: list, known: set, rng) -> None:
     sections = [(s, "", rng.randbytes(rng.randrange(200))) for s in ORDER if s in known]
     for entry in custom:
         sections.insert(rng.randrange(len(sections) + 1), entry)

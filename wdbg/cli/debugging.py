@@ -235,6 +235,7 @@ def _packet_log(path: str | None) -> Callable[[str, str, bytes], None] | None:
     """A log of all packets in the file that the environment names, for those who debug us."""
     if not path:
         return None
+    # open as long as the run, which has no end that this could be tied to
     file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
 
     def write(name: str, direction: str, payload: bytes) -> None:

@@ -35,6 +35,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def __init__(self, *args: object, trace: Path, directory: str) -> None:
         self._trace = trace
+        # http.server constructs handlers with arguments that only it knows
         super().__init__(*args, directory=directory)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:

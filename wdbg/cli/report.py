@@ -6,12 +6,11 @@ import argparse
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from pathlib import Path
 
 from wdbg.analysis.calls import FunctionTimes, call_tree, collapsed, function_times
 from wdbg.analysis.lockstat import POINTS, LockStat, lock_stats
 from wdbg.analysis.sched import Stretch, TaskTimes, stretches, task_times
-from wdbg.cli.trace import warn
+from wdbg.cli.trace import file_verb, warn
 from wdbg.errors import BadInput
 from wdbg.trace.names import Names
 from wdbg.trace.reader import Trace
@@ -22,31 +21,20 @@ STATES = "SDTtXZPI"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the reports and their flags."""
     verbs = parser.add_subparsers(dest="report", metavar="REPORT", required=True)
-    sched = _verb(verbs, "sched", "run time and scheduling latency of each task", _sched)
+    sched = file_verb(verbs, "sched", "run time and scheduling latency of each task", _sched)
     sched.add_argument("--timehist", action="store_true", help="each stretch on a CPU")
-    calls = _verb(verbs, "calls", "calls and time of each function", _calls)
+    calls = file_verb(verbs, "calls", "calls and time of each function", _calls)
     calls.add_argument("--view", choices=("flat", "graph", "collapsed"), default="flat",
                        help="graph: with callers and callees; collapsed: flame graph")  # fmt: skip
     calls.add_argument("--sort", choices=("own", "total", "calls", "longest"), default="own")
     calls.add_argument("--elapsed", action="store_true",
                        help="with the time that tasks were switched out")  # fmt: skip
     calls.add_argument("--limit", type=int, default=50, metavar="N", help="functions (default 50)")
-    locks = _verb(verbs, "locks", "what was waited for and held", _locks)
+    locks = file_verb(verbs, "locks", "what was waited for and held", _locks)
     locks.add_argument("--stat", action="store_true", help="the columns of /proc/lock_stat")
     locks.add_argument("--limit", type=int, default=50, metavar="N", help="classes (default 50)")
-
-
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    text: str,
-    act: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="machine-readable output")
-    parser.set_defaults(act=act)
-    return parser
+    for parser in (sched, calls, locks):
+        parser.add_argument("--json", action="store_true", help="machine-readable output")
 
 
 def run(args: argparse.Namespace) -> int:

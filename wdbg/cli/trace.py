@@ -22,29 +22,32 @@ from wdbg.trace.reader import Trace
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs below `trace` and their flags."""
     verbs = parser.add_subparsers(dest="trace_verb", metavar="VERB", required=True)
-    info = _verb(verbs, "info", "what a trace is: its run, its events, whether it is whole", _info)
+    info = file_verb(
+        verbs, "info", "what a trace is: its run, its events, whether it is whole", _info
+    )
     info.add_argument("--json", action="store_true", help="machine-readable output")
-    show = _verb(verbs, "show", "print events as text", _show)
+    show = file_verb(verbs, "show", "print events as text", _show)
     _add_filters(show)
-    out = _verb(verbs, "export", "write it in another tool's format", _export)
+    out = file_verb(verbs, "export", "write it in another tool's format", _export)
     formats = "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
     out.add_argument("--format", choices=FORMATS, required=True, help=formats)
     out.add_argument("-o", "--output", type=Path, metavar="PATH", help="default: beside FILE")
-    part = _verb(verbs, "cut", "write a part of it as a trace", _cut)
+    part = file_verb(verbs, "cut", "write a part of it as a trace", _cut)
     part.add_argument("--range", required=True, metavar="FROM..TO", help="ticks, or 1ms..2ms")
     part.add_argument("-o", "--output", type=Path, required=True, metavar="PATH")
-    opened = _verb(verbs, "open", "show it in Perfetto, served from this machine", _open)
+    opened = file_verb(verbs, "open", "show it in Perfetto, served from this machine", _open)
     opened.add_argument("--port", type=int, default=9001, metavar="N",
                         help="default 9001, which Perfetto's page may read from")  # fmt: skip
     opened.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
-def _verb(
+def file_verb(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     text: str,
     act: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
+    """A verb that reads one trace file and is carried out by `act`."""
     parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.set_defaults(act=act)

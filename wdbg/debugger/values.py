@@ -60,7 +60,7 @@ def write_global(machine: Machine, task: Task, module: int, index: int, value: i
     try:
         kind = str(item.type(task.fiber.store).content)
         item.set_value(task.fiber.store, signed(value, kind))
-    except Exception as error:
+    except Exception as error:  # the engine's own, for constants; only the runtime knows them
         raise DebugError(f"global {index} cannot be written: {error}") from None
 
 

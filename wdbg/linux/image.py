@@ -112,7 +112,7 @@ class Image:
             raise Corrupt(f"no memory at {address:#x}")
         try:
             return self._read(address, length)
-        except Exception as error:
+        except Exception as error:  # whatever a reader raises, also one over a file or a socket
             raise Corrupt(str(error)) from None
 
     def number(self, address: int, size: int = 4) -> int:

@@ -95,5 +95,5 @@ def _table_indices(data: bytes) -> dict[int, int]:
                 for at, function in enumerate(element.functions):
                     found.setdefault(function, base + at)
     except SymbolsError:
-        pass
+        pass  # a module without readable tables: pointers stay numbers
     return found

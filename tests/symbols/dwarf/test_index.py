@@ -137,10 +137,7 @@ def test_find_line(sample, index_of):
 def test_find_line_is_once_for_each_function_and_inlined_call(index_of):
     index = index_of(OPTIMISED)
     found = index.find_line("sample.c", line_of("int w = v * 2"))
-    scopes = [
-        (index.function_at(a).name, index.inlined_at(a)[0].entry)  # type: ignore[union-attr]
-        for a in found
-    ]
+    scopes = [(index.function_at(a).name, index.inlined_at(a)[0].entry) for a in found]
     assert len(scopes) == len(set(scopes)) >= 2
     assert {index.inlined_at(a)[0].name for a in found} == {"twice"}
 

@@ -10,9 +10,23 @@ from tests.symbols.dwarf.samples import ODD, SAMPLES, Sample
 from tests.symbols.dwarf.test_index import read
 
 C_SAMPLES = [s for s in SAMPLES + ODD if s.source == "sample.c" and "-fPIC" not in s.extra]
-MEMBERS = (
-    "c a b text named self call value colour far flag d opaque tail named[1].s".split()  # noqa: SIM905
-)
+MEMBERS = [
+    "c",
+    "a",
+    "b",
+    "text",
+    "named",
+    "self",
+    "call",
+    "value",
+    "colour",
+    "far",
+    "flag",
+    "d",
+    "opaque",
+    "tail",
+    "named[1].s",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("sample", C_SAMPLES, ids=str)

@@ -80,6 +80,7 @@ def write(trace: Trace, target: Path) -> Counts:
         for batch in large_batches(trace):
             for cpu, packet in _packets(batch, converter, trace.header.ns_per_tick, counts):
                 if cpu not in files:
+                    # closed below, all together
                     files[cpu] = open(target / f"cpu{cpu}", "wb")  # noqa: SIM115
                 files[cpu].write(packet)
     finally:

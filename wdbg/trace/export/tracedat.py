@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from wdbg.trace.batch import U64, Batch, Places, Rows
+from wdbg.trace.batch import U32, U64, Batch, Places, Rows
 from wdbg.trace.events import Kind
 from wdbg.trace.export import Counts, large_batches
 from wdbg.trace.export.words import Records, as_words, scatter, sizes
@@ -68,6 +68,7 @@ def write(trace: Trace, target: Path) -> Counts:
 
         def file_of(cpu: int) -> IO[bytes]:
             while len(files) <= cpu:
+                # closed below, all together
                 files.append(open(Path(folder) / str(len(files)), "w+b"))  # noqa: SIM115
             return files[cpu]
 
@@ -84,7 +85,13 @@ def write(trace: Trace, target: Path) -> Counts:
     return counts
 
 
-def _add(batch: Batch, converter: Converter, file_of, ns_per_tick: int, counts: Counts) -> None:  # type: ignore[no-untyped-def]
+def _add(
+    batch: Batch,
+    converter: Converter,
+    file_of: Callable[[int], IO[bytes]],
+    ns_per_tick: int,
+    counts: Counts,
+) -> None:
     """Append a batch's events to the CPUs' files."""
     parts = []
     for kind, rows, fields in converter.convert(batch):
@@ -100,7 +107,7 @@ def _add(batch: Batch, converter: Converter, file_of, ns_per_tick: int, counts: 
             file_of(number).write(_pages(mine, words[mine], time[mine], parts, len(batch)))
 
 
-def _records(kind: Kind, event: Upstream, rows: Rows, fields: Rows, names: Names):  # type: ignore[no-untyped-def]
+def _records(kind: Kind, event: Upstream, rows: Rows, fields: Rows, names: Names) -> U32:
     """Ring buffer records, their headers without the time."""
     layout = [("head", "<u4")]
     size = COMMON_SIZE + sum(_size(ctype) for _, ctype in event.fields)
