@@ -17,6 +17,7 @@ LAYERS = (
     "wdbg.explore",
     "wdbg.debugger",
     "wdbg.analysis",
+    "wdbg.dump",
     "wdbg.linux",
     "wdbg.runtime",
     "wdbg.instrument",

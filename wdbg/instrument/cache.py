@@ -28,7 +28,7 @@ from wdbg.errors import BadInput
 from wdbg.instrument.port import Port
 from wdbg.instrument.variant import Variant
 
-DEFAULT_LIMIT = 2 << 30
+DEFAULT_LIMIT = 5 << 30
 """Bytes that all entries together may take."""
 _MANIFEST = "manifest.json"
 _FORMAT = 1
