@@ -1,1 +1,1 @@
-"""A guest's state as a file: memory, tasks with their frames, CPUs, devices; and formats of other tools."""
+"""A guest's state as a file: memory, tasks with their frames, CPUs; formats of other tools."""
