@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from wdbg.cli.debugflags import add_debug_arguments, wanted
+from wdbg.cli.findings import print_findings, suppressions_of
 from wdbg.cli.registry import Registration
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
 from wdbg.errors import BadInput, WdbgError
@@ -25,6 +26,7 @@ from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import FINDINGS, Stop, StopKind
 
 if TYPE_CHECKING:
+    from wdbg.analysis.findings import Finding
     from wdbg.cli.tracing import TraceRequest
     from wdbg.debugger.session import Session
 
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command is not None:
         append = f"{append} WDBG_EXEC={percent_encode(args.command)}".strip()
     trace: TraceRequest | None = None
+    suppressions = suppressions_of(args)
     if trace_wanted(args):
         from wdbg.cli.tracing import TraceRequest
 
@@ -108,12 +111,13 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     if wanted(args):
         if trace is not None:
-            raise BadInput("--trace cannot go with --gdb or --lldb yet")
+            raise BadInput("--trace and --check cannot go with --gdb or --lldb yet")
         return _run_debugged(args, options)
     console = _console(args)
     registration: Registration | None = None
     say = partial(_say, console=console)
     session: Session | None = None
+    findings: list[Finding] = []
 
     def current() -> Machine:
         return machine if session is None else session.machine
@@ -141,12 +145,16 @@ def run(args: argparse.Namespace) -> int:
                 if stop is not None:
                     break
         if trace is not None:
-            trace.finish(machine, stop)
+            findings = trace.finish(machine, stop)
     finally:
         console.close()
         if registration is not None:
             registration.close()
-    return _finish(args, current(), stop)
+    status = _finish(args, current(), stop)
+    if args.check is None:
+        return status
+    found = print_findings(findings, suppressions, generate=args.gen_suppressions, file=sys.stderr)
+    return status or found
 
 
 def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from wdbg.analysis.checks import CHECKS
+from wdbg.cli.findings import add_suppression_flags
+
 EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
 DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
 FLAGS = ("events", "calls", "functions", "ring", "accesses")
@@ -28,8 +31,12 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
         "START:END as addresses")  # fmt: skip
     add("--ring", metavar="SIZE",
         help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
+    add("--check", metavar="LIST",
+        help=f"look for problems while the guest runs: {','.join(CHECKS)}; exit status 1 if there "
+        "are any")  # fmt: skip
+    add_suppression_flags(parser)
 
 
 def trace_wanted(args: argparse.Namespace) -> bool:
-    """Whether any of the flags was given."""
-    return any(getattr(args, flag) is not None for flag in ("trace", *FLAGS))
+    """Whether any of the flags was given, or a check that reads what a trace holds."""
+    return any(getattr(args, flag) is not None for flag in ("trace", "check", *FLAGS))

@@ -7,12 +7,16 @@ import fnmatch
 import hashlib
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from symbols.dwarf.index import Index
+from wdbg.analysis.checks import CheckSpec, checks_named
+from wdbg.analysis.findings import Finding, from_json
 from wdbg.cli.traceflags import DEFAULT_EVENTS, EVENTS, FLAGS
-from wdbg.errors import BadInput
+from wdbg.errors import BadInput, WdbgError
 from wdbg.instrument.points import Recording
 from wdbg.linux.annotations import annotation_points
 from wdbg.linux.lockpoints import lock_points
@@ -45,28 +49,33 @@ class TraceRequest:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         kernel: Path,
         events: str = DEFAULT_EVENTS,
         calls: str = "default",
         functions: Sequence[str] = (),
         ring: int = 0,
         accesses: Sequence[str] = (),
+        checks: Sequence[CheckSpec] = (),
     ) -> None:
-        """`ring`: bytes that are kept, 0 = all. BadInput if something makes no sense."""
+        """`path`: None if only checks are to see it. `ring`: bytes that are kept, 0 = all. What
+        `checks` need is recorded, too. BadInput if something makes no sense."""
         self.path = path
         self.kernel = kernel
+        self.checks = tuple(spec for spec in checks if spec.maker)
+        self.index = _index(kernel)
         text = events
-        self.events = tuple(dict.fromkeys(filter(None, text.split(","))))
+        self.events = tuple(dict.fromkeys([*filter(None, text.split(",")), *self._needed()]))
         unknown = [name for name in self.events if name not in EVENTS]
         if unknown or not self.events:
             raise BadInput(
                 f"--events {text}: {', '.join(unknown) or 'nothing'} cannot be recorded",
                 f"choose from {','.join(EVENTS)}",
             )
+        if ring and self.checks:
+            raise BadInput("--ring cannot go with --check: a check needs all events")
         self.ring = ring
         self._check_path()
-        self.index = _index(kernel)
         self.fields = TaskFields() if self.index is None else task_fields(self.index)
         self.select = self._select(functions)
         self.ranges = tuple(self._range(text) for text in accesses)
@@ -75,22 +84,36 @@ class TraceRequest:
     @classmethod
     def of(cls, args: argparse.Namespace, kernel: Path) -> TraceRequest | None:
         """What the flags ask for; None if no trace is to be recorded."""
+        checks = checks_named(args.check) if args.check is not None else []
+        events = args.events
         if args.trace is None:
             for flag in FLAGS:
                 if getattr(args, flag) is not None:
                     raise BadInput(f"--{flag} needs --trace FILE")
-            return None
+            if not any(spec.maker for spec in checks):
+                return None
+            events = ""
         return cls(
             args.trace,
             kernel,
-            DEFAULT_EVENTS if args.events is None else args.events,
+            DEFAULT_EVENTS if events is None else events,
             args.calls or "default",
             args.functions or (),
             0 if args.ring is None else _size(args.ring),
             args.accesses or (),
+            checks,
         )
 
+    def _needed(self) -> list[str]:
+        """Events that the checks need."""
+        annotated = self._has("lock_acquire")
+        return [
+            name for spec in self.checks for name in ((annotated and spec.annotated) or spec.events)
+        ]
+
     def _check_path(self) -> None:
+        if self.path is None:
+            return
         try:
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
         except OSError as error:
@@ -185,7 +208,7 @@ class TraceRequest:
             events=",".join(self.events),
             functions=str(function_table(digest, module, functions, self.index)),
         )
-        feed = Feed(self.path, header)
+        feed = Feed(self.path, header, self._reader())
         self._functions = functions
         fields = self.fields
         if "lock" in self.events:
@@ -196,11 +219,21 @@ class TraceRequest:
         sink = FlightRecorder(feed, self.ring) if self.ring else feed
         machine.tracer = Tracer(machine, sink, offsets, scheduling="sched" in self.events)
 
-    def finish(self, machine: Machine, stop: Stop) -> None:
-        """Finish the file; WdbgError if it could not be written."""
+    def _reader(self) -> list[str]:
+        """The command that reads the trace, if checks are to see it."""
+        if not self.checks:
+            return []
+        handle, self._findings = tempfile.mkstemp(prefix="wdbg-findings-")
+        os.close(handle)
+        names = ",".join(spec.name for spec in self.checks)
+        command = [sys.executable, "-m", "wdbg.analysis.live", names, self._findings]
+        return command if self.path is None else [*command, "--trace", str(self.path)]
+
+    def finish(self, machine: Machine, stop: Stop) -> list[Finding]:
+        """Finish the file; returns what the checks found. WdbgError if it could not be written."""
         tracer = machine.tracer
         if tracer is None:
-            return
+            return []
         machine.tracer = None
         if self.ring:
             tracer.trigger(stop.kind.value)
@@ -218,6 +251,18 @@ class TraceRequest:
                 "points_missing": sorted(points.difference(found)),
             }
         )
+        return self._read_findings()
+
+    def _read_findings(self) -> list[Finding]:
+        if not self.checks:
+            return []
+        path = Path(self._findings)
+        try:
+            return from_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise WdbgError(f"the checks' findings cannot be read: {error}") from None
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _index(kernel: Path) -> Index | None:

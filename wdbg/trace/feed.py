@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -111,15 +112,17 @@ class LockClassRow:
 class Feed:
     """A trace file being written by a process of its own. Close it, or the file has no index."""
 
-    def __init__(self, path: Path, header: TraceHeader) -> None:
-        command = [sys.executable, "-m", "wdbg.trace.record", str(path)]
+    def __init__(self, path: Path | None, header: TraceHeader, reader: Sequence[str] = ()) -> None:
+        """`reader`: the command that reads the pipe, if that is not the writer of `path`; it may
+        do without a file."""
+        command = list(reader) or [sys.executable, "-m", "wdbg.trace.record", str(path)]
         # A session of its own: Ctrl-C in the terminal ends the guest, the writer then sees EOF.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True
         )
         assert self._process.stdin is not None
         self._pipe = self._process.stdin
-        self._path = path
+        self._name = str(path or "the checks")
         self._strings: dict[str, int] = {}
         self._closed = False
         self._json(FrameType.HEADER, asdict(header))
@@ -160,7 +163,7 @@ class Feed:
         self._pipe.close()
         status = self._process.wait()
         if status:
-            raise WdbgError(f"{self._path}: the trace is not complete (writer's status {status})")
+            raise WdbgError(f"{self._name}: the trace is not complete (writer's status {status})")
 
     def fileno(self) -> int:
         """Of the pipe: a forked child must close it."""
@@ -181,5 +184,5 @@ class Feed:
             self._pipe.close()
             status = self._process.wait()
             raise WdbgError(
-                f"{self._path}: the trace's writer ended with status {status}"
+                f"{self._name}: the trace's writer ended with status {status}"
             ) from None

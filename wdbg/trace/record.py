@@ -13,13 +13,15 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from wdbg.errors import BadInput, WdbgError
+from wdbg.trace.batch import Batch
 from wdbg.trace.chunk import Compressor
 from wdbg.trace.feed import (
     FRAME,
@@ -32,7 +34,7 @@ from wdbg.trace.feed import (
 )
 from wdbg.trace.lives import Lives
 from wdbg.trace.raw import Context, decode
-from wdbg.trace.tables import StringRow
+from wdbg.trace.tables import Row, StringRow
 from wdbg.trace.writer import TraceFile, TraceWriter
 
 FLUSH_AFTER = 0.05
@@ -45,11 +47,30 @@ PIPE_SIZE = 1 << 20
 _Row = TypeVar("_Row")
 
 
+class Observer(Protocol):
+    """Somebody who is shown all that is recorded, in order."""
+
+    def header(self, header: TraceHeader) -> None:
+        """Once, first."""
+
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Rows of one table: before the events that refer to them, or at the end."""
+
+    def batch(self, batch: Batch) -> None:
+        """The next events."""
+
+    def end(self, facts: dict[str, Any]) -> None:
+        """Nothing more will come."""
+
+
 class Recording:
     """A file being recorded: frames in, chunks out."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, observer: Observer | None = None) -> None:
+        """`path`: None if nothing but the observer is to have it."""
         self._path = path
+        self._observer = observer
+        self._started = False
         self._writer: TraceWriter | None = None
         self._lives = Lives()
         self._context = Context()
@@ -75,8 +96,7 @@ class Recording:
             number = int.from_bytes(payload[:4], "little")
             self._strings.append(StringRow(number, payload[4:].decode("utf-8", "replace")))
         elif kind == FrameType.CLASSES:
-            rows = [_row(LockClassRow, item) for item in json.loads(payload)]
-            self._open().rows(rows)
+            self._rows([_row(LockClassRow, item) for item in json.loads(payload)])
         elif kind == FrameType.HEADER:
             self._start(_row(TraceHeader, json.loads(payload)))
         elif kind == FrameType.TRIGGER:
@@ -89,7 +109,8 @@ class Recording:
 
     def flush(self) -> None:
         """Write what is pending as a chunk (and the tables' rows before it)."""
-        writer = self._open()
+        if not self._started:
+            raise WdbgError("the recorder sent no header")
         data = bytes(self._pending)
         self._pending.clear()
         self.since = None
@@ -98,32 +119,45 @@ class Recording:
         self._task_rows = []
         batch, self._context = decode(data, self._context, self._lives.number_of)
         self.damaged += batch.lost
-        writer.rows(self._lives.rows)
-        writer.rows(self._strings)
+        self._rows(self._lives.rows)
+        self._rows(self._strings)
         self._lives.rows, self._strings = [], []
-        writer.events(batch)
+        if self._writer is not None:
+            self._writer.events(batch)
+        if self._observer is not None and len(batch):
+            self._observer.batch(batch)
 
     def close(self) -> None:
         """The last chunk, and the end of the file."""
-        if self._writer is None:
-            raise BadInput(f"{self._path}: nothing was recorded")
+        if not self._started:
+            raise BadInput(f"{self._path or 'the guest'}: nothing was recorded")
         self.flush()
         if self.damaged:
             self._facts["damaged_records"] = self.damaged
-        self._writer.close(self._facts)
+        if self._writer is not None:
+            self._writer.close(self._facts)
+        if self._observer is not None:
+            self._observer.end(self._facts)
 
-    def _open(self) -> TraceWriter:
-        if self._writer is None:
+    def _rows(self, rows: Sequence[Row]) -> None:
+        if not self._started:
             raise WdbgError("the recorder sent no header")
-        return self._writer
+        if self._writer is not None:
+            self._writer.rows(rows)
+        if self._observer is not None:
+            self._observer.rows(rows)
 
     def _start(self, header: TraceHeader) -> None:
-        compressor = Compressor()
-        file = TraceFile(self._path, header, compressor)
-        self._writer = TraceWriter(file, header, compressor)
+        self._started = True
+        if self._path is not None:
+            compressor = Compressor()
+            file = TraceFile(self._path, header, compressor)
+            self._writer = TraceWriter(file, header, compressor)
+        if self._observer is not None:
+            self._observer.header(header)
         if header.functions:
             items = json.loads(Path(header.functions).read_text(encoding="utf-8"))
-            self._writer.rows([_row(FunctionRow, item) for item in items])
+            self._rows([_row(FunctionRow, item) for item in items])
 
 
 def _row(row: type[_Row], values: dict[str, Any]) -> _Row:
@@ -157,15 +191,11 @@ def serve(pipe: int, recording: Recording) -> None:
         del buffer[:at]
 
 
-def main() -> int:
-    """Exit status 0 when the file is whole."""
-    parser = argparse.ArgumentParser(prog="python -m wdbg.trace.record")
-    parser.add_argument("file", type=Path)
-    arguments = parser.parse_args()
+def record(recording: Recording) -> int:
+    """Read standard input to its end, and finish. Returns the exit status."""
     # The terminal's signals are for the guest's process: this one ends when that has ended.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    recording = Recording(arguments.file)
     try:
         serve(0, recording)
         recording.close()
@@ -173,6 +203,13 @@ def main() -> int:
         print(f"wdbg: {error.message}", file=sys.stderr)
         return error.exit_status
     return 0
+
+
+def main() -> int:
+    """Exit status 0 when the file is whole."""
+    parser = argparse.ArgumentParser(prog="python -m wdbg.trace.record")
+    parser.add_argument("file", type=Path)
+    return record(Recording(parser.parse_args().file))
 
 
 if __name__ == "__main__":

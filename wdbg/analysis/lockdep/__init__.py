@@ -1,0 +1,1 @@
+"""Lockdep's verdicts, reached from outside the guest: could this locking deadlock?"""
