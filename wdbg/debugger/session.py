@@ -30,7 +30,7 @@ from wdbg.debugger.model import (
 )
 from wdbg.debugger.places import entry_of, stop_for
 from wdbg.debugger.stepping import Interrupts, Plan, ReturnTrap
-from wdbg.debugger.values import stack_pointer, write_global
+from wdbg.debugger.values import write_global
 from wdbg.debugger.view import View
 from wdbg.debugger.watchpoints import VALUE_LIMIT, Touch, Watchpoint
 from wdbg.errors import WdbgError
@@ -44,6 +44,7 @@ from wdbg.runtime.probes import ProbedModule, Probes
 from wdbg.runtime.stacks import read_stacks
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
+from wdbg.runtime.taskglobals import stack_pointer
 
 SLICE_SECONDS = 0.01
 """Time between two looks at the clients, about: the number of ticks follows it, since a host call

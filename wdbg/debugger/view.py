@@ -12,13 +12,13 @@ from dataclasses import replace
 from wdbg.debugger.model import DebugError, Frame, ModuleInfo, Place
 from wdbg.debugger.places import build_frames, entry_of, module_info, with_trap, written_between
 from wdbg.debugger.threads import Threads
-from wdbg.debugger.values import global_item, stack_pointer, unsigned
 from wdbg.linux.image import Image, Symbols
 from wdbg.linux.tasks import TaskTable
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.probes import Captured, Probes
 from wdbg.runtime.stacks import read_stacks
 from wdbg.runtime.task import Phase, Task
+from wdbg.runtime.taskglobals import global_item, stack_pointer, unsigned
 
 READ_LIMIT = 64 << 20
 """Bytes that one read of memory returns at most."""

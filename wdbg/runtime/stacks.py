@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wdbg.instrument import layout
+from wdbg.runtime.backtrace import Frame, original_frames
 from wdbg.runtime.engine import unwatch_parks
 from wdbg.runtime.probes import Captured
 from wdbg.runtime.task import Task
@@ -70,4 +71,27 @@ def read_stacks(machine: Machine, tasks: Sequence[Task]) -> dict[int, list[Captu
         if stopped is not None and stopped[0] is task:
             frames.append(stopped[1])
         frames += [probes.decode(address, slots, outer=True) for address, slots in raw]
+    return stacks
+
+
+def read_backtraces(machine: Machine, tasks: Sequence[Task]) -> dict[int, tuple[Frame, ...]]:
+    """The same without values, in any variant: each task traps in the copy where it is parked."""
+    wanted = [t for t in tasks if t.fiber.suspended and not t.fresh]
+
+    def trap(task: Task) -> list[tuple[str, int, int, int, str]]:
+        machine.mailbox.tick.value = _PLENTY
+        if not task.fiber.poll() or task.fiber.trap is None:
+            return []
+        frames = original_frames(task.fiber.trap.frames[:MAX_FRAMES], machine.abi.codes)
+        return [(f.function, f.code_offset, f.offset, f.size, f.module) for f in frames]
+
+    def trap_all() -> list[list[tuple[str, int, int, int, str]]]:
+        unwatch_parks()
+        machine.mailbox.trap.value = 1
+        return [trap(task) for task in wanted]
+
+    stacks: dict[int, tuple[Frame, ...]] = {task.pointer: () for task in tasks}
+    if wanted:
+        for task, raw in zip(wanted, machine.in_fork(trap_all), strict=True):
+            stacks[task.pointer] = tuple(Frame(*fields) for fields in raw)
     return stacks

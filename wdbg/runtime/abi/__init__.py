@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wdbg.instrument.port import Port
 from wdbg.instrument.result import FunctionTable
@@ -25,6 +25,8 @@ class Abi(Protocol):
     name: str
     port: Port
     """What the instrumenter has to know of the port."""
+    codes: dict[str, tuple[str, Any]]
+    """What backtraces can name: engine module name to (shown name, code)."""
     handlers: list[Callable[[Cpu, Task], None]]
     """Host calls by number: each does its work and sets the task's answer, or switches the
     CPU's task."""
