@@ -54,7 +54,7 @@ def wander(guest, draw: random.Random) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_place_is_found_again(mini, seed, monkeypatch):
-    monkeypatch.setattr("wdbg.runtime.machine.POLL_TICKS", 500)
+    monkeypatch.setattr("wdbg.runtime.inputs.POLL_TICKS", 500)
     monkeypatch.setattr("wdbg.debugger.session.MOST_SLICE", 1 << 9)
     draw = random.Random(seed)
     guest = mini(ECHO, Fingers(seed), scheduler=lambda: SeededRandom(seed))

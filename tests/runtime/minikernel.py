@@ -77,7 +77,7 @@ def machine(
     cpus: int = 4,
 ) -> Machine:
     """Boot a mini kernel; nothing has run yet."""
-    original = wat2wasm(text(body))
+    original = bytes(wat2wasm(text(body)))
     done = instrument_kernel(original, variant, LinuxWasm.port)
     engine = Engine()
     directory.mkdir(exist_ok=True)

@@ -64,7 +64,7 @@ class Fingers(Tape):
 
 
 def live_run(boot, seed, scheduler, monkeypatch):
-    monkeypatch.setattr("wdbg.runtime.machine.POLL_TICKS", 1000)
+    monkeypatch.setattr("wdbg.runtime.inputs.POLL_TICKS", 1000)
     fingers = Fingers(seed)
     machine = boot(ECHO, console=fingers, scheduler=scheduler())
     machine.request_resize()
@@ -96,7 +96,7 @@ def test_a_journal_repeats_the_run(boot, seed, scheduler, monkeypatch):
 def test_a_replay_goes_live_where_it_is_told(boot, monkeypatch):
     first, _ = live_run(boot, 3, RoundRobin, monkeypatch)
     cut = [entry for entry in first.journal.inputs if isinstance(entry, Keys)][5].moment
-    monkeypatch.setattr("wdbg.runtime.machine.POLL_TICKS", 1000)
+    monkeypatch.setattr("wdbg.runtime.inputs.POLL_TICKS", 1000)
     fingers = Fingers(3)
     second = boot(ECHO, console=fingers)
     second.request_resize()

@@ -169,6 +169,6 @@ def apply(machine: Machine, entry: Intervention) -> None:
             machine.hold(cpus)
         case LocalWrite(index=index, value=value):
             try:
-                machine.edit_local(index, value)
+                machine.edits.put(machine, index, value)
             except LookupError:
                 raise ReplayError(f"local {index} cannot be written where it was before") from None

@@ -8,18 +8,19 @@ where `skipped` grows when every CPU is idle and the clock jumps to the next ala
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 from wdbg.instrument import layout
-from wdbg.instrument.stops import LOCAL
 from wdbg.runtime.abi import Abi
+from wdbg.runtime.atomics import WAIT_TIMED_OUT, notify, wait
 from wdbg.runtime.console import Console
 from wdbg.runtime.cpu import Cpu
+from wdbg.runtime.edits import Edits
 from wdbg.runtime.engine import Engine, EngineError, Linker, SharedMemory
-from wdbg.runtime.journal import Journal, Keys, Moment, Replay, ReplayError, Resize
+from wdbg.runtime.forked import in_fork
+from wdbg.runtime.inputs import Inputs
+from wdbg.runtime.journal import Journal, Moment
 from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.probes import Captured, ProbedModule, Probes
@@ -35,17 +36,8 @@ NS_PER_TICK = 4
 MAX_QUANTUM = 1 << 24
 """Longest quantum in ticks, also of a lone CPU: bounds how long a request to stop waits."""
 
-POLL_TICKS = 1 << 20
-"""Ticks between two looks at an interactive console while the guest is busy."""
-
-INPUT_LIMIT = 4096
-"""Console bytes held for the guest before more are taken from the host."""
-
 HALT_TICKS = 20_000_000
 """Ticks without a host call after which a lone CPU that has stopped all others has halted."""
-
-WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT = 0, 1, 2
-"""Results of memory.atomic.wait (threads proposal)."""
 
 MAX_TASKS = 16384
 """Guest tasks at one time; each has a fiber with two mappings of address space."""
@@ -71,7 +63,7 @@ class Machine:
         self.shared = memory
         self.memory = GuestMemory(memory, memory_limit)
         self.scheduler = scheduler
-        self.console = console
+        self.inputs = Inputs(self, console)
         self.linker = Linker(engine)
         self.mailbox = Mailbox(engine, ns_per_tick, debug_pages)
         self.ns_per_tick = ns_per_tick
@@ -117,18 +109,11 @@ class Machine:
         self._resched = False
         self._dead: list[Task] = []
         self._stopped_others: tuple[int, int] | None = None
-        self._console_in = bytearray()
-        self._window = (0, 0)
-        self._resized = False
-        self._next_poll = 0
-        self._replay: Replay | None = None
         self._pause = False
         self._at_stop = False
         self.reloads = False
         """The variant takes changed locals back at stop points."""
-        self._slots: list[int] = []
-        self._edited: dict[Task, list[int]] = {}
-        """Slots of the stop points at which tasks stand whose locals were changed."""
+        self.edits = Edits()
         self._goal: tuple[int, int] | None = None
         abi.attach(self)
 
@@ -233,19 +218,14 @@ class Machine:
         self.mailbox.tick.value = end - self.ticks
         self.mailbox.clock_end.value = self.skipped + end * self.ns_per_tick
 
-    def window_size(self) -> tuple[int, int]:
-        """(rows, columns) of the console that the guest may know; (0, 0): unknown."""
-        return self._window
+    @property
+    def console(self) -> Console:
+        """Where the guest's output goes, and its input comes from while nothing is replayed."""
+        return self.inputs.console
 
     def request_resize(self) -> None:
         """Look at the console's size at the next scheduling point (safe in a signal handler)."""
-        self._resized = True
-
-    def _resize(self, size: tuple[int, int]) -> None:
-        """Tell the guest the console's size, at this point of the run: an input."""
-        self._window = size
-        self.journal.inputs.append(Resize(self.moment(), *size))
-        self.abi.console_ready()
+        self.inputs.resized = True
 
     def console_output(self, data: bytes) -> None:
         """Bytes that the guest wrote."""
@@ -253,19 +233,6 @@ class Machine:
         if self.tracer is not None:
             self.tracer.console(data)
         self.console.write(data)
-
-    def console_input(self, limit: int) -> bytes:
-        """Up to `limit` bytes for the guest to read now."""
-        data = bytes(self._console_in[:limit])
-        del self._console_in[: len(data)]
-        return data
-
-    def feed(self, data: bytes, *, idle: bool) -> None:
-        """Input from outside, at this point of the run; `idle`: every CPU waits."""
-        self.journal.inputs.append(Keys(self.moment(), data, idle))
-        self.hash.data(self.ticks, data)
-        self._console_in += data
-        self.abi.console_ready()
 
     def moment(self) -> Moment:
         """Where the run stands."""
@@ -286,25 +253,18 @@ class Machine:
         if self._slice is not None and self._slice[0].number in cpus:
             self._slice = None
 
-    # ---- replay -----------------------------------------------------------------------------
-
     def replay(self, journal: Journal) -> None:
         """Take all inputs from a journal, in a machine that has not run yet, until `go_live`."""
-        self._replay = Replay(journal.inputs)
+        self.inputs.replay(journal)
 
     @property
     def replaying(self) -> bool:
         """Inputs come from a journal."""
-        return self._replay is not None
+        return self.inputs.replaying
 
     def go_live(self, console: Console) -> None:
         """From here on `console` is the guest's. ReplayError if the journal holds more input."""
-        if self._replay is not None and self._replay.left:
-            raise ReplayError(f"{self._replay.left} inputs of the journal were not reached")
-        self._replay = None
-        self.console = console
-        if console.interactive and console.window_size() != self._window:
-            self._resized = True
+        self.inputs.go_live(console)
 
     def follow(self, old: Machine) -> None:
         """Take over the requests to end the run that came to a machine which this one replaces."""
@@ -373,13 +333,7 @@ class Machine:
 
     def _choose(self) -> tuple[Cpu, int] | None:
         """A scheduling point: raise what is due, then pick; None: nothing can run yet."""
-        if self._replay is not None:
-            size = self._replay.resize(self.quanta, self.skipped)
-            if size is not None:
-                self._resize(size)
-        elif self._resized:
-            self._resized = False
-            self._resize(self.console.window_size())
+        self.inputs.take_size()
         if self._stopped_others is not None:
             self._look_for_halt(*self._stopped_others)
         alarm = self._alarms()
@@ -387,21 +341,22 @@ class Machine:
         if self.held:
             ready = [c for c in ready if c.number not in self.held]
         if not ready:
-            self._idle(alarm)
+            self.inputs.idle(alarm, self._goal)
             return None
-        if self._replay is not None:
-            data = self._replay.keys(self.quanta, self.skipped, idle=False)
-            if data:
-                self.feed(data, idle=False)
-        elif self.console.interactive and self.ticks >= self._next_poll:
-            self._next_poll = self.ticks + POLL_TICKS
-            self._poll_console()
+        self.inputs.take_keys()
         cpu, quantum = self.scheduler.pick(ready)
         if len(ready) == 1 and not self.abi.interrupt_pending(cpu.number):
             quantum = MAX_QUANTUM  # alone: nothing to decide before the next alarm
         if alarm and self.ns_per_tick:
             quantum = min(quantum, max(1, (alarm - self.now()) // self.ns_per_tick + 1))
         return cpu, quantum
+
+    def _look_for_halt(self, tick: int, calls: int) -> None:
+        """machine_halt() of a port without a call for it: the last CPU spins, in silence."""
+        if self.host_calls != calls:
+            self._stopped_others = (self.ticks, self.host_calls)
+        elif self.ticks - tick > HALT_TICKS:
+            self.end(Stop(StopKind.HALT, "the last CPU spins and asks for nothing"))
 
     def _alarms(self) -> int:
         """Raise timers and time-outs that are due; returns the next alarm (ns), 0 if none."""
@@ -422,53 +377,6 @@ class Machine:
                 elif not following or deadline < following:
                     following = deadline
         return following
-
-    def _look_for_halt(self, tick: int, calls: int) -> None:
-        """machine_halt() of a port without a call for it: the last CPU spins, in silence."""
-        if self.host_calls != calls:
-            self._stopped_others = (self.ticks, self.host_calls)
-        elif self.ticks - tick > HALT_TICKS:
-            self.end(Stop(StopKind.HALT, "the last CPU spins and asks for nothing"))
-
-    def _idle(self, alarm: int) -> None:
-        """Every CPU waits: take input, or jump to the alarm, or find that nothing can come."""
-        if not self._online:
-            self.end(Stop(StopKind.HALT, "all CPUs have stopped"))
-            return
-        wait = max(0, alarm - self.now()) if alarm else None
-        if self._replay is not None:
-            goal = self._goal
-            most = goal[1] - self.skipped if goal and goal[0] == self.quanta else None
-            came = self._replay.idle(self.quanta, self.skipped, wait, most)
-        elif self.console.left():
-            self.end(Stop(StopKind.INTERRUPTED, "left"))
-            return
-        elif len(self._console_in) >= INPUT_LIMIT:
-            came = (b"", wait) if wait is not None else None
-        else:
-            if self.tracer is not None and self.console.interactive:
-                self.tracer.drain()  # this may take long
-            came = self.console.idle(wait)
-        if came is None or came[1] is None:
-            if self.held:
-                self._pause = True
-                return
-            self.end(Stop(StopKind.HANG, "every CPU is idle, no timer is armed, no input can come"))
-            return
-        data, passed = came
-        self.skipped += passed
-        if data:
-            self.feed(data, idle=True)
-        if self.pause_when_idle:
-            self._pause = True
-
-    def _poll_console(self) -> None:
-        if self.console.left():
-            self.request_stop(Stop(StopKind.INTERRUPTED, "left"))
-        elif len(self._console_in) < INPUT_LIMIT:
-            data = self.console.poll()
-            if data:
-                self.feed(data, idle=False)
 
     def _run_quantum(self, cpu: Cpu, end: int, resumed: bool) -> bool:
         """Run `cpu` to tick `end` at most; True if that is what ended it.
@@ -499,8 +407,7 @@ class Machine:
             if answer is None:
                 answer = 1 if self.abi.interrupt_pending(cpu.number) else 0
             result.value = answer
-            if self._edited and task in self._edited and self.probes is not None:
-                self.probes.put_slots(self._edited.pop(task))
+            self.edits.hand_over(self, task)
             if task.fresh:
                 task.fresh = False
                 task.set_tick(tick.value)
@@ -527,10 +434,10 @@ class Machine:
                 if self.stop is not None or self._resched:
                     break
             elif call == layout.CALL_WAIT32 or call == layout.CALL_WAIT64:
-                if self._wait(cpu, task, call):
+                if wait(self, cpu, task, call):
                     break
             elif call == layout.CALL_NOTIFY:
-                if self._notify(task):
+                if notify(self, task):
                     break
             elif call == layout.CALL_PROBE:
                 if self._at_stop_point(cpu, task):
@@ -570,87 +477,17 @@ class Machine:
         if not self.on_probe(cpu, task, module, stop):
             return False
         self.stopped_at, self._at_stop = (task, self.probes.capture(address)), True
-        self._slots = self.probes.slots(module, stop)
+        self.edits.slots = self.probes.slots(module, stop)
         return True
-
-    def edit_local(self, index: int, value: int) -> None:
-        """Give a local of the frame at the stop point another value (unsigned, floats by their
-        bits). LookupError if the frame did not hand it over or the variant takes none back."""
-        if self.stopped_at is None or self.probes is None or not self.reloads:
-            raise LookupError(index)
-        task, captured = self.stopped_at
-        stops = self.probes.modules[captured.module].stops
-        slots = [
-            slot
-            for slot, known in enumerate(stops.captured(captured.stop))
-            if known.kind == LOCAL and known.index == index
-        ]
-        if not slots:
-            raise LookupError(index)
-        captured.locals[index] = value
-        self._edited.setdefault(task, self._slots)[slots[0]] = value
-        task.answer = layout.PROBE_RELOAD
-
-    def _wait(self, cpu: Cpu, task: Task, call: int) -> bool:
-        """memory.atomic.wait32/64; True if the CPU went idle."""
-        address = self.mailbox.argument(0)
-        timeout = self.mailbox.long_argument(2)
-        if call == layout.CALL_WAIT32:
-            same = self.memory.read_u32(address) == self.mailbox.argument(1)
-        else:
-            expected = self.mailbox.long_argument(1).to_bytes(8, "little", signed=True)
-            same = self.memory.read(address, 8) == expected
-        if not same:
-            task.answer = WAIT_NOT_EQUAL
-            return False
-        if timeout == 0:
-            task.answer = WAIT_TIMED_OUT
-            return False
-        cpu.wait(address, self.now() + timeout if timeout > 0 else 0)
-        if self.tracer is not None:
-            self.tracer.idle(cpu.number)
-        return True
-
-    def _notify(self, task: Task) -> bool:
-        """memory.atomic.notify; True if a CPU woke up, which is a scheduling point."""
-        woken = self.wake_waiters(self.mailbox.argument(0), self.mailbox.argument(1))
-        task.answer = woken
-        return woken > 0
-
-    def wake_waiters(self, address: int, count: int) -> int:
-        """Wake up to `count` CPUs that wait on `address`; how many there were."""
-        woken = 0
-        for cpu in self._online:
-            if not cpu.ready and cpu.waits_on == address and woken < count:
-                cpu.wake(WAIT_WOKEN)
-                woken += 1
-        return woken
-
-    # ---- copies -----------------------------------------------------------------------------
 
     def in_fork(self, function: Callable[[], Any]) -> Any:
-        """Run `function` in a forked copy of the machine; its JSON result.
+        """See `wdbg.runtime.forked.in_fork`; the copy does not trace."""
 
-        The copy ends there, so `function` may ruin it.  Raises RuntimeError if it failed.
-        """
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            status = 1
+        def alone() -> Any:
             self.tracer = None
-            try:
-                os.close(reader)
-                with os.fdopen(writer, "wb") as out:
-                    out.write(json.dumps(function()).encode())
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as source:
-            text = source.read()
-        if os.waitpid(pid, 0)[1]:
-            raise RuntimeError("the forked copy of the machine failed")
-        return json.loads(text)
+            return function()
+
+        return in_fork(alone)
 
     def digest(self, *, memory: bool = False) -> str:
         """The run hash so far; with `memory`, over the guest's memory too."""

@@ -14,6 +14,7 @@ from wdbg.instrument import layout
 from wdbg.instrument.port import Port
 from wdbg.instrument.result import FunctionTable
 from wdbg.runtime.abi.linux_wasm_user import UserMode
+from wdbg.runtime.atomics import wake_waiters
 from wdbg.runtime.backtrace import Frame, original_frames
 from wdbg.runtime.engine import (
     PAGE,
@@ -192,7 +193,7 @@ class LinuxWasm:
         if memory.on_write is not None:
             memory.on_write(index << 2, 4)
         memory.words[index] |= 1 << irq
-        self.machine.wake_waiters(index << 2, 1)
+        wake_waiters(self.machine, index << 2, 1)
 
     def raise_timer(self, cpu: int) -> None:
         """The interrupt that wasm_timer_program asked for."""
@@ -360,12 +361,12 @@ class LinuxWasm:
         machine = self.machine
         address, count = machine.mailbox.argument(0), machine.mailbox.argument(1)
         machine.memory.check(address, count)
-        data = machine.console_input(count)
+        data = machine.inputs.read(count)
         machine.memory.write(address, data)
         task.answer = len(data)
 
     def _wasm_console_winsize(self, cpu: Cpu, task: Task) -> None:
-        rows, columns = self.machine.window_size()
+        rows, columns = self.machine.inputs.window
         task.answer = (rows & 0x7FFF) << 16 | columns & 0xFFFF
 
     def _wasm_dump_stacktrace(self, cpu: Cpu, task: Task) -> None:
