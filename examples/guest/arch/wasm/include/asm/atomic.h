@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Wasm has all of these as instructions, all sequentially consistent. */
+/*
+ * Wasm has all of these as instructions, all sequentially consistent.  Those
+ * without a result are relaxed in the kernel's memory model, those with one are
+ * fully ordered: asm/order.h.
+ */
 #ifndef _ASM_WASM_ATOMIC_H
 #define _ASM_WASM_ATOMIC_H
 
@@ -22,6 +26,7 @@ typedef struct {
 #define WASM_ATOMIC_OP(pfx, type, op, builtin, arg)			\
 static __always_inline void arch_##pfx##_##op(type i, pfx##_t *v)	\
 {									\
+	wasm_order(WASM_ORDER_RELAXED);					\
 	__atomic_fetch_##builtin(&v->counter, arg, __ATOMIC_SEQ_CST);	\
 }									\
 static __always_inline type						\

@@ -18,6 +18,7 @@
 
 #ifndef __ASSEMBLY__
 #include <linux/compiler_types.h>
+#include <asm/order.h>
 
 #define __wasm_once_size(x)						\
 	(sizeof(x) == 1 || sizeof(x) == 2 || sizeof(x) == 4 || sizeof(x) == 8)
@@ -25,10 +26,14 @@
 /* The type of the value of x: without qualifiers, also if it is a structure. */
 #define __wasm_once_type(x)	__typeof__(((void)0, (x)))
 
+#define __wasm_is_pointer(x)	(__builtin_classify_type(x) == 5)
+
 /* Other sizes: __READ_ONCE() is also used where tearing does no harm. */
 #define __READ_ONCE(x)							\
 ({									\
 	__wasm_once_type(x) __rv;					\
+	if (__wasm_is_pointer(x))					\
+		wasm_order(WASM_ORDER_DEPENDENCY);			\
 	if (__wasm_once_size(x))					\
 		__atomic_load((volatile __wasm_once_type(x) *)&(x),	\
 			      &__rv, __ATOMIC_RELAXED);			\
@@ -49,6 +54,18 @@ do {									\
 	else								\
 		*(volatile __wasm_once_type(x) *)&(x) = __wv;		\
 } while (0)
+
+/* Races that are meant are told to outside observers as well. */
+#if defined(data_race) && !defined(__SANITIZE_THREAD__)
+#undef data_race
+#define data_race(expr)							\
+({									\
+	wasm_order_barrier(WASM_ORDER_RACY);				\
+	__auto_type __v = (expr);					\
+	wasm_order_barrier(WASM_ORDER_RACY_END);			\
+	__v;								\
+})
+#endif
 
 #endif
 #endif
