@@ -92,6 +92,7 @@ def machine(
         engine, abi, memory, 256 * PAGE, scheduler or RoundRobin(), console,
         debug_pages=variant.debug_pages,
     )  # fmt: skip
+    made.cuts = variant.cuts
     if variant.probes:
         made.probes = Probes(made.mailbox)
         made.reloads = variant.reload

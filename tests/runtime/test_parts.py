@@ -13,8 +13,9 @@ from wdbg.runtime.engine import Engine, RawFrame, SharedMemory
 from wdbg.runtime.guest import configuration_name, default_guest
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.runhash import RunHash
-from wdbg.runtime.scheduler import DEFAULT_QUANTUM, RoundRobin, SeededRandom
+from wdbg.runtime.scheduler import DEFAULT_QUANTUM, Point, RoundRobin, SeededRandom
 
+HERE = Point(0, 0, False)
 READY = st.lists(st.sets(st.integers(0, 63), min_size=1), min_size=1, max_size=50)
 
 
@@ -22,9 +23,9 @@ READY = st.lists(st.sets(st.integers(0, 63), min_size=1), min_size=1, max_size=5
 def test_a_scheduler_is_a_function_of_seed_and_questions(asked, seed):
     def play(scheduler):
         return [
-            (cpu.number, quantum)
+            (turn.cpu.number, turn.ticks)
             for numbers in asked
-            for cpu, quantum in [scheduler.pick([Cpu(n) for n in sorted(numbers)])]
+            for turn in [scheduler.pick([Cpu(n) for n in sorted(numbers)], HERE)]
         ]
 
     assert play(SeededRandom(seed)) == play(SeededRandom(seed))
@@ -37,7 +38,7 @@ def test_a_scheduler_is_a_function_of_seed_and_questions(asked, seed):
 @given(st.sets(st.integers(0, 63), min_size=1))
 def test_round_robin_visits_every_ready_cpu(numbers):
     scheduler, ready = RoundRobin(), [Cpu(n) for n in sorted(numbers)]
-    assert {scheduler.pick(ready)[0].number for _ in ready} == numbers
+    assert {scheduler.pick(ready, HERE).cpu.number for _ in ready} == numbers
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63), st.integers(0, 255), st.integers(0, 2**32 - 1))))

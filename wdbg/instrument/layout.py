@@ -69,6 +69,11 @@ UNWIND = 168
 """i32: nonzero in a forked copy whose stacks are being read: a fiber that goes on hands over the
 frame it is in at each stop point after a call, and returns."""
 
+CUT = 172
+"""i32: accesses up to the cut, in variants with cuts: each counts it down first and parks with
+CALL_TICK where it becomes 0. The host sets it to 0 where none is wanted: 2^32 accesses are more
+than a quantum has."""
+
 RING_HEAD = 0x1000
 """u32: bytes of the ring that hold records (docs/tracing.md)."""
 CALL_SITE = 0x1004

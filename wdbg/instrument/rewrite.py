@@ -15,6 +15,7 @@ from wdbg.errors import BadInput
 from wdbg.instrument import layout
 from wdbg.instrument.additions import Additions
 from wdbg.instrument.assemble import assemble, raw_import
+from wdbg.instrument.cuts import CutPass
 from wdbg.instrument.emit import function as code_entry
 from wdbg.instrument.emit import i32_const, op
 from wdbg.instrument.mailbox import Mailbox
@@ -132,6 +133,9 @@ def instrument_kernel(
     if variant.ticks:
         uninjected = frozenset(i for i, name in names.items() if name in port.uninjected)
         passes.append(TickPass(tick, slow, frozenset(initial), quiet, uninjected, resumed))
+        if variant.cuts:
+            cuts = CutPass(len(memories), slow, quiet, frozenset(initial), uninjected)
+            passes.append(cuts)
     if probes is not None:
         passes.append(probes)
     if recorder is not None and recorder.accesses is not None:
@@ -218,7 +222,8 @@ def instrument_program(
     waits = any(memory.shared for memory in module.memories) and has_waits(module)
     if waits and not (module.imported(Kind.MEMORY) and module.memories[0].shared):
         raise BadInput("the program waits on a shared memory of its own")
-    if variant.probes and len(module.memories) > len(module.imported(Kind.MEMORY)):
+    debug = variant.probes or variant.cuts
+    if debug and len(module.memories) > len(module.imported(Kind.MEMORY)):
         raise BadInput("the program defines a memory of its own")
     shift = 1 + 3 * waits + variant.probes + 2 * variant.watch
     add = Additions(module, len(module.function_types) + shift)
@@ -247,6 +252,8 @@ def instrument_program(
     if variant.ticks:
         resumed = probes.at_tick if probes is not None else None
         passes.append(TickPass(tick, slow, resumed=resumed))
+        if variant.cuts:
+            passes.append(CutPass(len(module.memories), slow))
     if probes is not None:
         passes.append(probes)
     if variant.watch:
@@ -268,6 +275,7 @@ def instrument_program(
     raw_imports.append(ours + write_name(layout.PROGRAM_TICK) + bytes((Kind.GLOBAL, I32, 1)))
     if variant.probes:
         raw_imports.append(ours + write_name(layout.PROGRAM_PROBES) + bytes((Kind.GLOBAL, I32, 0)))
+    if debug:
         raw_imports.append(_debug_memory(variant))
     label = module_name(data)
     start = None

@@ -25,6 +25,8 @@ class Variant:
     """Checks of every access of the guest's memory against the watched ranges."""
     reload: bool = False
     """Stop points take back the locals that they hand over: the host can change them."""
+    cuts: bool = False
+    """Memory accesses are counted: a schedule can switch at each (``CutPass``)."""
     recording: Recording | None = None
     """What the kernel records into the trace ring."""
 
@@ -68,3 +70,5 @@ WATCH = Variant("watch", ticks=True, probes=True, watch=True)
 """With watchpoints as well."""
 EDIT = Variant("edit", ticks=True, probes=True, watch=True, reload=True)
 """With locals that a debugger can write as well."""
+CUTS = Variant("cuts", ticks=True, cuts=True)
+"""Ticks, and cuts at single memory accesses."""

@@ -16,7 +16,15 @@ from wdbg.runtime.kernel import load_kernel
 from wdbg.runtime.machine import NS_PER_TICK, Machine
 from wdbg.runtime.probes import Probes
 from wdbg.runtime.program import Programs
-from wdbg.runtime.scheduler import RoundRobin, Scheduler, SeededRandom
+from wdbg.runtime.scheduler import (
+    Decision,
+    Pct,
+    RoundRobin,
+    Scheduler,
+    Scripted,
+    SeededRandom,
+    Takeover,
+)
 
 VARIANTS = {v.name: v for v in (TICK, PLAIN, DEBUG, WATCH, EDIT)}
 """Instrumentation variants by name; "plain" has no ticks: only for benchmarks (DESIGN D7a)."""
@@ -42,7 +50,13 @@ class BootOptions:
     """Limit of the guest's memory, bytes."""
     seed: int | None = None
     schedule: str = "rr"
-    """"rr" or "random"."""
+    """"rr", "random", "pct" or "scripted"."""
+    depth: int = 3
+    """Of "pct": one more than the places at which priorities change."""
+    decisions: tuple[Decision, ...] = ()
+    """Of "scripted": round robin up to the tick of the first of them, then `Scripted`."""
+    cuts: bool = False
+    """The variant counts memory accesses, so that schedules can switch at each."""
     variant: str = "tick"
     recording: Recording | None = None
     """What a trace is to hold; the machine then needs a `Tracer`."""
@@ -70,6 +84,11 @@ def make_scheduler(options: BootOptions) -> Scheduler:
     """The schedule that the options ask for."""
     if options.schedule == "random":
         return SeededRandom(options.seed or 0)
+    if options.schedule == "pct":
+        return Pct(options.seed or 0, options.depth)
+    if options.schedule == "scripted" and options.decisions:
+        decisions = options.decisions
+        return Takeover(RoundRobin(), Scripted(decisions), decisions[0].tick)
     return RoundRobin()
 
 
@@ -78,6 +97,8 @@ def boot(options: BootOptions, console: Console) -> Machine:
     initrd = read_initrd(options.initrd) if options.initrd is not None else None
     cache = Cache()
     variant = VARIANTS[options.variant]
+    if options.cuts:
+        variant = replace(variant, cuts=True)
     recorded = replace(variant, recording=options.recording)
     engine = Engine()
     kernel = load_kernel(options.kernel, recorded, LinuxWasm.port, cache, engine)
@@ -100,6 +121,7 @@ def boot(options: BootOptions, console: Console) -> Machine:
         ns_per_tick=0 if options.frozen_clock else NS_PER_TICK,
         debug_pages=recorded.debug_pages,
     )  # fmt: skip
+    machine.cuts = variant.cuts
     if variant.probes:
         machine.probes = Probes(machine.mailbox)
         machine.reloads = variant.reload

@@ -25,16 +25,13 @@ from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.probes import Captured, ProbedModule, Probes
 from wdbg.runtime.runhash import RunHash
-from wdbg.runtime.scheduler import Scheduler
+from wdbg.runtime.scheduler import FORCED, Point, Scheduler, Turn
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
 from wdbg.runtime.tracer import DRAIN_TICKS, Tracer
 
 NS_PER_TICK = 4
 """Virtual nanoseconds in a tick: about what a tick takes on a present-day machine."""
-
-MAX_QUANTUM = 1 << 24
-"""Longest quantum in ticks, also of a lone CPU: bounds how long a request to stop waits."""
 
 HALT_TICKS = 20_000_000
 """Ticks without a host call after which a lone CPU that has stopped all others has halted."""
@@ -106,11 +103,24 @@ class Machine:
         self._request: Stop | None = None
         self._slice: tuple[Cpu, int] | None = None
         self._end = self._quantum_end = 0
+        self._until: int | None = None
+        self._access = self._planned = 0
+        """The quantum is to end before this access after its last tick (0: at the tick); only if
+        that tick is `_planned`, unless that is 0."""
+        self._counting = False
+        """The last tick has come, accesses are counted."""
+        self._cut_at = FORCED
+        """`Point.access` of the next scheduling point."""
+        self._yielded = False
         self._resched = False
         self._dead: list[Task] = []
         self._stopped_others: tuple[int, int] | None = None
         self._pause = False
         self._at_stop = False
+        self.cuts = False
+        """The variant counts memory accesses: quanta can end at one."""
+        self.on_exec: Callable[[Task], None] | None = None
+        """Called when a task is about to enter a program that it has executed."""
         self.reloads = False
         """The variant takes changed locals back at stop points."""
         self.edits = Edits()
@@ -196,9 +206,14 @@ class Machine:
         handler)."""
         self._pause = True
 
-    def end_quantum(self) -> None:
-        """Make the host call at hand a scheduling point."""
+    def end_quantum(self, *, yielded: bool = False) -> None:
+        """Make the host call at hand a scheduling point; `yielded`: the CPU waits for others."""
         self._resched = True
+        self._yielded = yielded
+
+    def end_quantum_soon(self) -> None:
+        """Have the quantum under way end at the next tick."""
+        self._cut(1)
 
     def set_timer(self, cpu: Cpu, expiry: int) -> None:
         """Arm (or with 0 disarm) a CPU's timer; a quantum that would overrun it is cut."""
@@ -297,6 +312,7 @@ class Machine:
         `on_probe` wants to stop.
         """
         self.stopped_at, self._at_stop = None, False
+        self._until = until
         while self.stop is None:
             if self._at_stop:
                 return None
@@ -321,17 +337,19 @@ class Machine:
                 chosen = self._choose()
                 if chosen is None:
                     continue
-                cpu, quantum = chosen
+                cpu, quantum, access, _, self._planned = chosen
+                self._access = access if self.cuts else 0
+                self._counting = False
                 resumed = False
             self._quantum_end = self.ticks + quantum
             end = self._quantum_end if until is None else min(self._quantum_end, until)
             if self.tracer is not None:  # the trace is to be on disk soon: an observation, too
                 end = min(end, self.ticks + DRAIN_TICKS)
-            if self._run_quantum(cpu, end, resumed) and self.ticks < self._quantum_end:
+            if self._run_quantum(cpu, end, resumed):
                 self._slice = (cpu, self._quantum_end - self.ticks)
         return self.stop
 
-    def _choose(self) -> tuple[Cpu, int] | None:
+    def _choose(self) -> Turn | None:
         """A scheduling point: raise what is due, then pick; None: nothing can run yet."""
         self.inputs.take_size()
         if self._stopped_others is not None:
@@ -344,12 +362,14 @@ class Machine:
             self.inputs.idle(alarm, self._goal)
             return None
         self.inputs.take_keys()
-        cpu, quantum = self.scheduler.pick(ready)
-        if len(ready) == 1 and not self.abi.interrupt_pending(cpu.number):
-            quantum = MAX_QUANTUM  # alone: nothing to decide before the next alarm
+        turn = self.scheduler.pick(ready, Point(self.ticks, self._cut_at, self._yielded))
+        self._yielded = False
+        quantum = turn.ticks
+        if len(ready) == 1 and not self.abi.interrupt_pending(turn.cpu.number):
+            quantum = turn.longest  # alone: nothing to decide before the next alarm
         if alarm and self.ns_per_tick:
             quantum = min(quantum, max(1, (alarm - self.now()) // self.ns_per_tick + 1))
-        return cpu, quantum
+        return turn if quantum == turn.ticks else turn._replace(ticks=quantum)
 
     def _look_for_halt(self, tick: int, calls: int) -> None:
         """machine_halt() of a port without a call for it: the last CPU spins, in silence."""
@@ -379,14 +399,21 @@ class Machine:
         return following
 
     def _run_quantum(self, cpu: Cpu, end: int, resumed: bool) -> bool:
-        """Run `cpu` to tick `end` at most; True if that is what ended it.
+        """Run `cpu` to tick `end` at most; True if an observer ended it, before its quantum did.
 
         `resumed`: the rest of a quantum that an observation cut: not a scheduling point.
         """
         mailbox = self.mailbox
         tick, call_word, result = mailbox.tick, mailbox.call, mailbox.result
         self._resched = False
+        access, self._cut_at = self._cut_at, FORCED
         self._set_end(end)
+        if not resumed:
+            mailbox.cut.value = 0
+        elif self._counting:
+            pass
+        elif self.ticks == self._quantum_end:
+            self._count_accesses()
         task = cpu.task
         assert task is not None
         if resumed:
@@ -394,11 +421,12 @@ class Machine:
                 task.answer = 0  # no interrupt where there was only an observation
         else:
             self.quanta += 1
-            self.hash.event(self.ticks, cpu.number, task.pointer)
+            what = cpu.number if access <= 0 else cpu.number | access << 8
+            self.hash.event(self.ticks, what, task.pointer)
         if self.on_turn is not None:
             self.on_turn(task)
         handlers, tracer = self.abi.handlers, self.tracer
-        used_up = False
+        observed = False
         while True:
             task = cpu.task
             if task is None:
@@ -441,7 +469,7 @@ class Machine:
                     break
             elif call == layout.CALL_PROBE:
                 if self._at_stop_point(cpu, task):
-                    used_up = True
+                    observed = True
                     break
             elif call == layout.CALL_RING:
                 task.answer = 0
@@ -452,13 +480,38 @@ class Machine:
                     self.on_access(task, *(self.mailbox.argument(i) for i in range(3)))
             else:
                 task.answer = None
-                used_up = True
-                break
+                if self.ticks < self._quantum_end and not self._counting:
+                    observed = True
+                    break
+                if not self._is_to_count():
+                    self._cut_at = self._access if self.ticks < self._quantum_end else 0
+                    break
+                if self.ticks == self._until:
+                    observed = True
+                    break
+                task.answer = 0
+                self._count_accesses()
         if self._dead:
             for dead in self._dead:
                 dead.close()
             self._dead.clear()
-        return used_up
+        return observed
+
+    def _is_to_count(self) -> bool:
+        """The quantum's last tick has come, and it is to end at an access after that."""
+        return (
+            self._access > 0
+            and not self._counting
+            and (not self._planned or self._planned == self.ticks)
+        )
+
+    def _count_accesses(self) -> None:
+        """Have the guest park before the access at which the quantum ends, or at the next tick if
+        that comes first."""
+        self._counting = True
+        self.mailbox.cut.value = self._access
+        self._quantum_end = self.ticks + 1
+        self._set_end(self._quantum_end)
 
     def _empty_ring(self) -> None:
         """The ring of trace records is full; without a tracer nobody wants them."""

@@ -22,6 +22,7 @@ class Mailbox:
         self.call = ctypes.c_int32.from_address(base + layout.CALL)
         self.result = ctypes.c_int64.from_address(base + layout.RESULT)
         self.trap = ctypes.c_int32.from_address(base + layout.TRAP)
+        self.cut = ctypes.c_int32.from_address(base + layout.CUT)
         self.unwind = ctypes.c_int32.from_address(base + layout.UNWIND)
         self.ring_head = ctypes.c_uint32.from_address(base + layout.RING_HEAD)
         self.clock_end = ctypes.c_int64.from_address(base + layout.CLOCK_END)

@@ -20,7 +20,8 @@ class RunHash:
         self._items: array[int] = array("Q")
 
     def event(self, tick: int, what: int, who: int) -> None:
-        """A scheduling decision or switch: absolute tick, CPU number and kind, task pointer."""
+        """A scheduling decision or switch: absolute tick, CPU number and kind, task pointer.
+        Bit 7 of `what` is a switch's, the number of an access (`Point.access`) starts at bit 8."""
         items = self._items
         items.extend((tick, what << 32 | who))
         if len(items) >= _FLUSH:

@@ -336,7 +336,7 @@ class LinuxWasm:
     def _wasm_cpu_yield(self, cpu: Cpu, task: Task) -> None:
         # The CPU spins for something that only another CPU can do: let that one have its turn.
         task.answer = 0
-        self.machine.end_quantum()
+        self.machine.end_quantum(yielded=True)
 
     def _wasm_panic(self, cpu: Cpu, task: Task) -> None:
         message = self.machine.memory.read_string(self.machine.mailbox.argument(0))

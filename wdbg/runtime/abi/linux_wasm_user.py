@@ -92,12 +92,15 @@ class UserMode:
         function = task.kernel.export(name)
         if function is None:
             return 0
-        kept = task.get_tick()
+        cut = self._machine.mailbox.cut
+        kept, kept_cut = task.get_tick(), cut.value
+        cut.value = 0
         task.set_tick(QUERY_TICKS)
         task.fiber.start(function)
         finished = task.fiber.poll()
         task.fiber.drop()
         task.set_tick(kept)
+        cut.value = kept_cut
         return task.fiber.result & 0xFFFFFFFF if finished and task.fiber.trap is None else 0
 
     def _start(self, task: Task, clone: bool, stack_pointer: int) -> None:
@@ -119,6 +122,8 @@ class UserMode:
             entries = ["__libc_clone_callback"]
         else:
             entries = ["__wasm_apply_data_relocs", "__wasm_call_ctors", "_start"]
+        if self._machine.on_exec is not None and not clone:
+            self._machine.on_exec(task)
         start = task.image.program.code.facts.start if task.image is not None else None
         if start is not None:
             # The start function initialises memory once, under a guard of its own.
