@@ -32,7 +32,7 @@ from wdbg.instrument.points import ARG, HIGH1, HIGH2, LOW1, Point, Record, Recor
 from wdbg.instrument.port import Port
 from wdbg.instrument.result import Instrumented
 from wdbg.instrument.rewrite import instrument_kernel, instrument_program
-from wdbg.instrument.variant import EDIT, PLAIN, TICK, Variant
+from wdbg.instrument.variant import CUTS, EDIT, PLAIN, TICK, Variant
 
 RECORD = Variant(
     "record",
@@ -363,6 +363,13 @@ def check(seed: int) -> Report:
     assert traced == expected, f"seed {seed}: kernel that records"
     assert traced.where() == expected.where(), f"seed {seed}: backtraces of one that records"
     assert traced_ticks == kernel_ticks, f"seed {seed}: ticks of one that records"
+    cut, cut_ticks = run_kernel(generated, seed, CUTS)
+    assert cut == expected, f"seed {seed}: kernel that counts accesses"
+    assert cut.where() == expected.where(), f"seed {seed}: backtraces of one that counts accesses"
+    assert cut_ticks == kernel_ticks, f"seed {seed}: ticks of one that counts accesses"
+    cut, cut_ticks = run_program(generated, seed, CUTS)
+    assert cut == expected, f"seed {seed}: program that counts accesses"
+    assert cut_ticks == program_ticks, f"seed {seed}: ticks of one that counts accesses"
     other, other_ticks = run_program(generated, seed, EDIT)
     assert other == expected, f"seed {seed}: program with stop points and watch checks"
     assert (edited_ticks, other_ticks) == (kernel_ticks, program_ticks), f"seed {seed}: ticks"
