@@ -7,7 +7,7 @@ memory.fill, all with constant operands: reading that function gives the ranges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from symbols.wasm.decode import instructions
 from symbols.wasm.module import Module
@@ -24,6 +24,8 @@ class DataRange:
     end: int
     zero: bool
     """Cleared, not copied from the file."""
+    segment: int = field(default=-1, compare=False)
+    """Number of the data segment that it is copied from."""
 
 
 def data_ranges(module: Module) -> list[DataRange]:
@@ -38,7 +40,7 @@ def data_ranges(module: Module) -> list[DataRange]:
             start = first.operands[0] & 0xFFFFFFFF
             size = segment.end - segment.start
             label = names.get(index, f"segment {index}")
-            found.append(DataRange(label, start, start + size, False))
+            found.append(DataRange(label, start, start + size, False, index))
     found += _initialised_by_code(module, names)
     return sorted((r for r in found if r.end > r.start), key=lambda r: (r.start, r.end))
 
@@ -59,7 +61,7 @@ def _initialised_by_code(module: Module, names: dict[int, str]) -> list[DataRang
             start, _, size = constants
             if name == "memory.init" and isinstance(operand, int):
                 label = names.get(operand, f"segment {operand}")
-                found.append(DataRange(label, start, start + size, False))
+                found.append(DataRange(label, start, start + size, False, operand))
             elif name == "memory.fill":
                 found.append(DataRange("zero-filled", start, start + size, True))
         constants = []

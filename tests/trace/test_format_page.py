@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wdbg.trace import layout
 from wdbg.trace.chunk import HEADER_SIZE
-from wdbg.trace.events import FIELDS, TABLE_OF, LockKind, MemOp
+from wdbg.trace.events import FIELDS, TABLE_OF, LockKind, LockNote, MemOp
 from wdbg.trace.reader import START_SIZE, TRAILER_SIZE
 from wdbg.trace.upstream import EVENTS
 from wdbg.trace.writer import INDEX_FIELDS
@@ -23,7 +23,7 @@ def test_kinds_tables_and_sizes(tree: Path) -> None:
     assert f"**Start** ({START_SIZE} bytes)" in page
     assert f"**Chunk header** ({HEADER_SIZE} bytes)" in page
     assert f"**Trailer** ({TRAILER_SIZE} bytes)" in page
-    for kind in (*LockKind, *MemOp):
+    for kind in (*LockKind, *LockNote, *MemOp):
         assert f"{kind.value} {kind.name}" in page
     assert ", ".join(INDEX_FIELDS) in page
     types = ", ".join(f"{kind.value} {kind.name}" for kind in layout.ChunkType)

@@ -62,7 +62,7 @@ CHECKS: dict[str, CheckSpec] = {
             "locking that could deadlock",
             "locking problems",
             events=("lock", "sched", "irq", "syscall"),
-            annotated=("annotations", "lock", "sched", "irq", "syscall"),
+            annotated=("annotations", "waits", "sched"),
             maker="wdbg.analysis.lockdep.check:LockCheck",
         ),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from wdbg.analysis.checks import CHECKS
 from wdbg.cli.findings import add_suppression_flags
 
-EVENTS = ("call", "lock", "annotations", "sched", "irq", "syscall", "mem")
+EVENTS = ("call", "lock", "annotations", "waits", "sched", "irq", "syscall", "mem")
 DEFAULT_EVENTS = "call,lock,sched,irq,syscall"
 FLAGS = ("events", "calls", "functions", "ring", "accesses")
 """Those that go with --trace only."""

@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from symbols.dwarf.index import Index
+from symbols.wasm.dataplan import data_ranges
+from symbols.wasm.module import Module
 from wdbg.analysis.checks import CheckSpec, checks_named
 from wdbg.analysis.findings import Finding, from_json
 from wdbg.cli.traceflags import DEFAULT_EVENTS, EVENTS, FLAGS
 from wdbg.errors import BadInput, WdbgError
 from wdbg.instrument.points import Recording
 from wdbg.linux.annotations import annotation_points
-from wdbg.linux.lockpoints import lock_points
+from wdbg.linux.lockpoints import WAITS, lock_points
 from wdbg.linux.schedpoints import (
     TaskFields,
     irq_points,
@@ -173,6 +175,8 @@ class TraceRequest:
         points = list(mark_points())
         if "lock" in self.events:
             points += lock_points()
+        elif "waits" in self.events:
+            points += lock_points(WAITS)
         if "annotations" in self.events:
             points += annotation_points(self._has("lock_acquired"))
         if "sched" in self.events:
@@ -207,6 +211,8 @@ class TraceRequest:
             command_line=options.command_line,
             events=",".join(self.events),
             functions=str(function_table(digest, module, functions, self.index)),
+            module=str(self.kernel.resolve()),
+            symbols=self._symbols(module) if self._locks() else {},
         )
         feed = Feed(self.path, header, self._reader())
         self._functions = functions
@@ -218,6 +224,19 @@ class TraceRequest:
             offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
         sink = FlightRecorder(feed, self.ring) if self.ring else feed
         machine.tracer = Tracer(machine, sink, offsets, scheduling="sched" in self.events)
+
+    def _locks(self) -> bool:
+        return "lock" in self.events or "annotations" in self.events
+
+    def _symbols(self, module: bytes) -> dict[str, int]:
+        """What checks of locks need to know of the kernel's static data."""
+        ranges = data_ranges(Module(module))
+        found = {"static_end": max((each.end for each in ranges), default=0)}
+        for name in ("__lockdep_no_validate__", "__lockdep_no_track__"):
+            variable = None if self.index is None else self.index.variable(name)
+            if variable is not None:
+                found[name] = variable.address
+        return found
 
     def _reader(self) -> list[str]:
         """The command that reads the trace, if checks are to see it."""

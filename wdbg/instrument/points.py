@@ -78,6 +78,11 @@ class State:
 
     preempt_count: int
     irqs_off: int
+    softirq: int = -1
+    """Not 0 = serves a softirq, where the kernel counts that for lockdep; -1: the preemption
+    count tells."""
+    threaded: tuple[int, ...] = ()
+    """One of them not 0 = the interrupt that is served would be a thread's under PREEMPT_RT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,14 @@ class Recording:
             select=tuple(fields["select"]),
             points=tuple(_point(p) for p in fields["points"]),
             current=fields["current"],
-            state=None if state is None else State(**state),
+            state=None if state is None else _state(state),
             accesses=tuple(fields["accesses"]),
             ranges=tuple((a, b) for a, b in fields["ranges"]),
         )
+
+
+def _state(fields: dict[str, Any]) -> State:
+    return State(**{**fields, "threaded": tuple(fields.get("threaded", ()))})
 
 
 def _point(fields: dict[str, Any]) -> Point:

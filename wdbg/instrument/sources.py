@@ -16,6 +16,7 @@ I32, I64 = ValueType.I32, ValueType.I64
 
 IRQS_OFF, BH_OFF, IN_HARDIRQ, IN_SOFTIRQ, PREEMPT_OFF, STATE_KNOWN = (1 << i for i in range(5, 11))
 SUCCESS = 1 << 3
+THREADED = 1 << 20
 """Bits of ``wdbg.trace.events.LockFlag``."""
 
 _PREEMPT_MASK, _SOFTIRQ_MASK, _SERVING, _HARDIRQ_MASK = 0xFF, 0xFF00, 0x100, 0xF0000
@@ -136,13 +137,26 @@ class Sources:
                 + i32_const(flag.bit_length() - 1) + op("i32.shl") + op("i32.or")
             )  # fmt: skip
 
+        serving = bit(_SERVING, IN_SOFTIRQ)
+        if state.softirq >= 0:
+            serving = self._field(state.softirq, IN_SOFTIRQ)
         return (
             task + access("i32.load", 0, state.preempt_count) + op("local.set", 0)
             + task + access("i32.load", 0, state.irqs_off) + i32_const(0) + op("i32.ne")
             + i32_const(IRQS_OFF.bit_length() - 1) + op("i32.shl")
             + i32_const(STATE_KNOWN) + op("i32.or")
             + bit(_SOFTIRQ_MASK, BH_OFF) + bit(_HARDIRQ_MASK, IN_HARDIRQ)
-            + bit(_SERVING, IN_SOFTIRQ) + bit(_PREEMPT_MASK, PREEMPT_OFF)
+            + serving + bit(_PREEMPT_MASK, PREEMPT_OFF)
+            + b"".join(self._field(offset, THREADED) for offset in state.threaded)
+        )  # fmt: skip
+
+    def _field(self, offset: int, flag: int) -> bytes:
+        """Or a flag in if the u32 at an offset of the running task is not 0."""
+        assert self._current is not None
+        return (
+            op("global.get", self._current) + access("i32.load", 0, offset)
+            + i32_const(0) + op("i32.ne")
+            + i32_const(flag.bit_length() - 1) + op("i32.shl") + op("i32.or")
         )  # fmt: skip
 
 

@@ -127,11 +127,18 @@ CONTENDED = (
 """A lock function that calls one of these has found the lock taken."""
 
 
-def lock_points() -> tuple[Point, ...]:
-    """The points of all lock functions."""
+WAITS = (
+    LockKind.SEMAPHORE, LockKind.COMPLETION, LockKind.WAIT_QUEUE, LockKind.FUTEX,
+)  # fmt: skip
+"""What lockdep's annotations do not tell of."""
+
+
+def lock_points(kinds: tuple[LockKind, ...] = tuple(LockKind)) -> tuple[Point, ...]:
+    """The points of all lock functions, or of those of some kinds."""
     return tuple(
         point
         for kind, flags, does, names in LOCKS
+        if kind in kinds
         for name in names.split()
         for point in _points(name, kind, flags, does)
     )

@@ -39,6 +39,11 @@ class TaskFields:
     cpu: int = -1
     preempt_count: int = -1
     irqs_off: int = -1
+    softirq: int = -1
+    """Counts for lockdep whether a softirq is served; so the next two, for interrupts that would be
+    threads under PREEMPT_RT."""
+    hardirq_threaded: int = -1
+    irq_config: int = -1
 
     def source(self, pointer: str, field: str) -> str:
         """A record's source for a field of the task that ``pointer`` gives; "" if not known."""
@@ -49,7 +54,9 @@ class TaskFields:
         """Where to read what interrupts do."""
         if self.preempt_count < 0 or self.irqs_off < 0:
             return None
-        return State(self.preempt_count, self.irqs_off)
+        threaded = (self.hardirq_threaded, self.irq_config)
+        known = tuple(offset for offset in threaded if offset >= 0)
+        return State(self.preempt_count, self.irqs_off, self.softirq, known)
 
 
 def _fields(*pairs: tuple[int, str]) -> tuple[tuple[int, str], ...]:

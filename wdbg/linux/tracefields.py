@@ -17,6 +17,9 @@ _MEMBERS = {
     "cpu": ("thread_info.cpu", "cpu"),
     "preempt_count": ("thread_info.preempt_count",),
     "irqs_off": ("thread_info.irqs_off",),
+    "softirq": ("softirq_context",),
+    "hardirq_threaded": ("hardirq_threaded",),
+    "irq_config": ("irq_config",),
 }
 """Fields and the members that they may be, the newest kernels' names first."""
 

@@ -34,6 +34,8 @@ class Kind(enum.IntEnum):
     """Tried to take it without waiting; `LockFlag.SUCCESS`: and has it."""
     LOCK_INIT = 13
     """Initialised: belongs to the class from here on."""
+    LOCK_NOTE = 14
+    """Something else that annotations tell of a lock, or of all: `LockNote`."""
 
     SCHED_SWITCH = 16
     SCHED_WAKING = 17
@@ -107,6 +109,10 @@ class LockFlag(enum.IntFlag):
     PREEMPT_OFF = 1 << 9
     STATE_KNOWN = 1 << 10
     """The five bits before this one were read; else they are 0 and mean nothing."""
+    THREADED = 1 << 20
+    """The interrupt that is served would be a thread's work under PREEMPT_RT."""
+    CHECKED = 1 << 21
+    """Of annotations: dependencies of this lock are to be checked."""
 
 
 LOCK_KIND_SHIFT = 11
@@ -141,6 +147,43 @@ class LockKind(enum.IntEnum):
     WAIT_QUEUE = 15
     FUTEX = 16
     WW_MUTEX = 17
+
+
+class LockNote(enum.IntEnum):
+    """What a LOCK_NOTE says: the lowest five bits of its `flags`. Of lockdep's functions."""
+
+    SET_CLASS = 1
+    """The held lock is of class `value` (and subclass) from here on."""
+    DOWNGRADE = 2
+    """The held lock is shared from here on."""
+    SYNC = 3
+    """Waits for a lock's sections without taking it; `value` is the class."""
+    FREED = 4
+    """`value` bytes from `lock` on are freed, or initialised."""
+    NONE_HELD = 5
+    """The task may hold no lock now: it ends, or goes back to its program."""
+    HARDIRQS_ON = 6
+    """Interrupts are about to be enabled."""
+    SOFTIRQS_ON = 7
+    RESET = 8
+    """All locks and dependencies are to be forgotten (self tests)."""
+    RESET_LOCK = 9
+    FREE_KEYS = 10
+    """Classes with keys in `value` bytes from `lock` on do not exist any more."""
+    SELFTEST = 11
+    """Locking's self test begins (`value` is its task) or ends (0)."""
+    TEST = 12
+    """A case of the self test: `lock` is its function, `value` 1 if it should find no fault."""
+    MISUSE = 13
+    """The kernel's own checks of locks' use have found something wrong, at `position`."""
+    RCU = 14
+    """Suspicious use of RCU: `name` points to a text, `lock` to the file's name, `value` is the
+    line."""
+    PIN = 15
+    UNPIN = 16
+
+
+LOCK_NOTE_MASK = 0x1F
 
 
 class MemFlag(enum.IntFlag):
@@ -254,6 +297,7 @@ class Table(enum.IntEnum):
     TEXT = 14
     SYSCALL_ENTER = 15
     SYSCALL_EXIT = 16
+    LOCK_NOTE = 17
 
 
 _F, _M, _S = Field, Meaning, Slot
@@ -266,6 +310,9 @@ FIELDS: dict[Table, tuple[Field, ...]] = {
         _F("lock_class", _M.CLASS, _S.LOW2),
         _F("flags", _M.HEX, _S.ARG),
         _F("position", _M.POSITION, _S.LOW1),
+        _F("nest", _M.LOCK, _S.HIGH2),
+        _F("wait", _M.HEX, _S.LOW3),
+        _F("name", _M.HEX, _S.HIGH3),
     ),
     Table.SWITCH: (
         _F("prev", _M.TASK, _S.HIGH1),
@@ -326,6 +373,14 @@ FIELDS: dict[Table, tuple[Field, ...]] = {
         _F("number", _M.NUMBER, _S.ARG),
         _F("result", _M.NUMBER, _S.HIGH1, signed=True),
     ),
+    Table.LOCK_NOTE: (
+        _F("lock", _M.LOCK, _S.HIGH1),
+        _F("flags", _M.HEX, _S.ARG),
+        _F("position", _M.POSITION, _S.LOW1),
+        _F("value", _M.HEX, _S.HIGH2),
+        _F("wait", _M.HEX, _S.LOW3),
+        _F("name", _M.HEX, _S.HIGH3),
+    ),
 }
 """Fields of each table, in the order of their numbers."""
 
@@ -354,6 +409,7 @@ _RANGES: dict[Table, tuple[Kind, ...]] = {
     Table.TEXT: (Kind.CONSOLE, Kind.PANIC, Kind.MARK),
     Table.SYSCALL_ENTER: (Kind.SYSCALL_ENTER,),
     Table.SYSCALL_EXIT: (Kind.SYSCALL_EXIT,),
+    Table.LOCK_NOTE: (Kind.LOCK_NOTE,),
 }  # fmt: skip
 
 TABLE_OF: dict[Kind, Table] = {kind: table for table, kinds in _RANGES.items() for kind in kinds}
@@ -364,7 +420,7 @@ KINDS_OF = _RANGES
 
 GROUPS: dict[str, tuple[Table, ...]] = {
     "call": (Table.CALL,),
-    "lock": (Table.LOCK,),
+    "lock": (Table.LOCK, Table.LOCK_NOTE),
     "sched": (Table.SWITCH, Table.WAKE, Table.TASK, Table.MIGRATE, Table.PRIO, Table.IDLE),
     "irq": (Table.IRQ, Table.WORK, Table.STATE),
     "mem": (Table.MEM,),

@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from wdbg.errors import WdbgError
@@ -63,6 +63,10 @@ class TraceHeader:
     """"Linux version ...", if known."""
     functions: str = ""
     """Path of a JSON file: a list of `FunctionRow` as objects; "" without a table."""
+    module: str = ""
+    """Path of the kernel module, whose static data holds the names of locks; "" if not known."""
+    symbols: dict[str, int] = field(default_factory=dict)
+    """Addresses that checks need: "static_end" and some variables'. In a file: a fact."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ TEMPLATES = {
     "lock_acquired": "{lockdep_addr:hex} {name}",
     "lock_release": "{lockdep_addr:hex} {name}",
     "lock_init": "{lockdep_addr:hex} {name}",
+    "lock_note": "{flags:hex} {addr:hex} value={value:hex}",
     "lock_try": "{lockdep_addr:hex} {name} success={success}",
     "console": "{msg}",
     "panic": "{msg}",

@@ -33,6 +33,7 @@ from wdbg.trace.feed import (
     TraceHeader,
 )
 from wdbg.trace.lives import Lives
+from wdbg.trace.locktexts import LockTexts
 from wdbg.trace.raw import Context, decode
 from wdbg.trace.tables import Row, StringRow
 from wdbg.trace.writer import TraceFile, TraceWriter
@@ -78,6 +79,8 @@ class Recording:
         self._task_rows: list[tuple[int, TaskRow]] = []
         self._strings: list[StringRow] = []
         self._facts: dict[str, Any] = {"clean": False}
+        self._texts = LockTexts()
+        self._module = ""
         self.damaged = 0
         self.since: float | None = None
         """When the oldest record came that is not in a chunk yet."""
@@ -118,6 +121,7 @@ class Recording:
         self._lives.begin(words, self._task_rows, self._context.tick_end)
         self._task_rows = []
         batch, self._context = decode(data, self._context, self._lives.number_of)
+        self._texts.collect(batch)
         self.damaged += batch.lost
         self._rows(self._lives.rows)
         self._rows(self._strings)
@@ -132,6 +136,7 @@ class Recording:
         if not self._started:
             raise BadInput(f"{self._path or 'the guest'}: nothing was recorded")
         self.flush()
+        self._rows(self._texts.rows(self._module))
         if self.damaged:
             self._facts["damaged_records"] = self.damaged
         if self._writer is not None:
@@ -149,6 +154,9 @@ class Recording:
 
     def _start(self, header: TraceHeader) -> None:
         self._started = True
+        self._module = header.module
+        if header.symbols:
+            self._facts["symbols"] = header.symbols
         if self._path is not None:
             compressor = Compressor()
             file = TraceFile(self._path, header, compressor)

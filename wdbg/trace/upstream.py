@@ -257,6 +257,11 @@ EVENTS: dict[Kind, Upstream] = {
         '"%p %s success=%d", REC->lockdep_addr, __get_str(name), REC->success', _lock),
     Kind.LOCK_INIT: Upstream("lock_init", "wdbg", (("name", _LOC), _LOCK_ADDRESS), _LOCK_PRINT,
                              _lock),
+    Kind.LOCK_NOTE: Upstream(
+        "lock_note", "wdbg",
+        (("flags", "u32"), ("addr", "void *"), ("value", "u32"), ("ip", "void *")),
+        '"%x %p value=%x ip=%ps", REC->flags, REC->addr, REC->value, REC->ip',
+        _take("flags", "value", addr="lock", ip="position")),
     Kind.SCHED_SWITCH: Upstream(
         "sched_switch", "sched",
         (("prev_comm", "char[16]"), ("prev_pid", "pid_t"), ("prev_prio", "int"),
