@@ -7,7 +7,7 @@ from wdbg.linux.tasks import walk_tasks
 
 
 def test_tasks_are_the_kernels(snapshot):
-    assert snapshot.tick == 640_000
+    assert snapshot.tick == 665_000
     listed = set(walk_tasks(snapshot.image))
     idle = {address for address, task in snapshot.tasks.items() if task.idle_cpu is not None}
     assert len(idle) == 4
@@ -35,7 +35,7 @@ def test_cpus_run_tasks(snapshot):
 
 
 def test_without_stop_points_frames_have_no_values(booted, snapshot):
-    bare = Snapshot.of_machine(*booted("tick"), index=snapshot.index)
+    bare = Snapshot.of_machine(booted("tick"), index=snapshot.index)
     assert list(bare.tasks) == list(snapshot.tasks)
     assert any("stop points" in note for note in bare.notes)
     for address, task in bare.tasks.items():

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from symbols.shadow.addresses import MEMORY_LIMIT
+from wdbg.cli.dumping import answer_dump
 from wdbg.cli.registry import Registration, Request
 from wdbg.debugger.model import ModuleInfo
 from wdbg.debugger.rewind import bring_to
@@ -153,7 +154,9 @@ def serve(
         if session.machine.asked_to_stop and not server.running and server.ended is None:
             server.kill()
         request = registration.take_request() if registration is not None else None
-        if request is not None:
+        if request is not None and request.dump is not None:
+            answer_dump(request, session.machine)
+        elif request is not None:
             _more_ports(server, session, request)
     server.run()
     stop = session.machine.stop

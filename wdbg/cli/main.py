@@ -20,6 +20,7 @@ VERBS = {
     "symbols": "look up addresses, names and lines; write the ELF file for GDB",
     "trace": "show a recorded trace, export it to other tools, cut it",
     "report": "what a trace tells: scheduling latencies, calls, locks",
+    "dump": "write a guest's state to a file; show, export and debug such files",
     "doctor": "say what a kernel module is and whether it can run",
 }
 """Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""

@@ -106,7 +106,10 @@ class Registration:
             fields = json.loads(_read(path))
             path.unlink()
             return Request(
-                _text(fields["gdb"]), _text(fields["lldb"]), Answer(str(fields["answer"]))
+                _text(fields["gdb"]),
+                _text(fields["lldb"]),
+                Answer(str(fields["answer"])),
+                _text(fields.get("dump")),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -142,12 +145,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody wants debuggers to be able to attach."""
+    """Somebody wants debuggers to be able to attach, or a dump."""
 
     gdb: str | None
     lldb: str | None
     """[HOST:]PORT each."""
     answer: Answer
+    dump: str | None = None
+    """Path of the dump that is wanted."""
 
 
 def _text(value: object) -> str | None:
@@ -180,8 +185,11 @@ def list_guests() -> list[Entry]:
     return found
 
 
-def ask(name: str, gdb: str | None, lldb: str | None) -> Iterator[dict[str, object]]:
-    """Ask a guest to let debuggers attach; yields its answer's lines, and ends with them.
+def ask(
+    name: str, gdb: str | None, lldb: str | None, dump: str | None = None
+) -> Iterator[dict[str, object]]:
+    """Ask a guest to let debuggers attach or to write a dump; yields its answer's lines, and ends
+    with them.
 
     BadInput if there is no such guest, or it does not answer.
     """
@@ -200,7 +208,7 @@ def ask(name: str, gdb: str | None, lldb: str | None) -> Iterator[dict[str, obje
         listener.listen(1)
         listener.settimeout(_ANSWER_SECONDS)
         temporary = directory / f".{name}.{os.getpid()}"
-        text = json.dumps({"gdb": gdb, "lldb": lldb, "answer": str(place)})
+        text = json.dumps({"gdb": gdb, "lldb": lldb, "dump": dump, "answer": str(place)})
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(request)
         os.kill(entry.pid, signal.SIGUSR1)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from wdbg.cli.debugflags import add_debug_arguments, wanted
+from wdbg.cli.dumpflags import add_dump_arguments, dump_wanted
 from wdbg.cli.findings import print_findings, suppressions_of
 from wdbg.cli.registry import Registration
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
     add_trace_arguments(parser)
+    add_dump_arguments(parser)
     add_debug_arguments(parser)
     add("--variant", choices=tuple(VARIANTS), default="tick", help=argparse.SUPPRESS)
     add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
@@ -108,6 +110,9 @@ def run(args: argparse.Namespace) -> int:
         frozen_clock=args.freeze_clock,
         recording=None if trace is None else trace.recording,
     )
+    dump = dump_wanted(args)
+    if dump is not None:
+        options = dump.prepare(options)
     sys.stdout.flush()
     if wanted(args):
         if trace is not None:
@@ -130,13 +135,24 @@ def run(args: argparse.Namespace) -> int:
         machine = boot(options, console)
         if trace is not None:
             trace.start(machine, options)
+        dumper = None
+        if dump is not None:
+            from wdbg.cli.dumping import Dumper
+
+            dumper = Dumper(dump, machine, say)
         registration = _register(options, args.command or "")
         _handle_signals(current, args.timeout, registration)
         if console.interactive:
             machine.request_resize()
         while (stop := machine.run()) is None:
+            if dumper is not None:
+                dumper.paused(machine)
             request = registration.take_request() if registration is not None else None
-            if request is not None and registration is not None:
+            if request is not None and request.dump is not None:
+                from wdbg.cli.dumping import answer_dump
+
+                answer_dump(request, machine)
+            elif request is not None and registration is not None:
                 from wdbg.cli.debugging import serve_request
 
                 stop = serve_request(
@@ -146,6 +162,8 @@ def run(args: argparse.Namespace) -> int:
                     break
         if trace is not None:
             findings = trace.finish(machine, stop)
+        if dumper is not None:
+            dumper.ended(current(), stop, args.trace)
     finally:
         console.close()
         if registration is not None:

@@ -33,10 +33,9 @@ _MOST_GLOBALS = 64
 """Globals of a task that are kept."""
 
 
-def capture(
-    machine: Machine, options: BootOptions | None, index: Index | None, *, frames: bool
-) -> Snapshot:
+def capture(machine: Machine, index: Index | None, *, frames: bool) -> Snapshot:
     """See `Snapshot.of_machine`."""
+    options = machine.options
     modules, numbers = _modules(machine, options)
     notes = []
     if index is None and modules[0].path is not None:
@@ -85,10 +84,11 @@ def capture(
         ),
         tasks=states,
         modules=modules,
-        stop=_stop(machine.stop, numbers, machine.ticks),
+        stop=_stop(_reason(machine), numbers, machine.ticks),
         running=machine.running.pointer if machine.running is not None else 0,
-        traps=tuple(_stop(trap, numbers, -1) for trap in machine.traps),
+        traps=tuple(_stop(trap, numbers, trap.tick) for trap in machine.traps),
         boot=_boot(options),
+        console=bytes(machine.written),
         index=index,
         notes=tuple(notes),
     )
@@ -139,7 +139,14 @@ def _stop(stop: Stop | None, numbers: dict[str, int], tick: int) -> StopState:
         PlaceState(frame.function, frame.code_offset, numbers.get(frame.module, -1))
         for frame in stop.frames
     )
-    return StopState(stop.kind.value, stop.message, places, tick)
+    return StopState(stop.kind.value, stop.message, places, tick, stop.task)
+
+
+def _reason(machine: Machine) -> Stop | None:
+    """Why it stands still; a trap that has just happened is a reason too."""
+    if machine.stop is None and machine.traps and machine.traps[-1].tick == machine.ticks:
+        return machine.traps[-1]
+    return machine.stop
 
 
 # ---- modules

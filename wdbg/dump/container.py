@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,19 +160,12 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = path.open("rb")
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
-        try:
-            self._length = os.fstat(self._file.fileno()).st_size
-            self.sections = {section.name: section for section in self._directory()}
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        """Sections cannot be read any more."""
-        self._file.close()
+        weakref.finalize(self, os.close, self._file)  # memory is read as long as it is in use
+        self._length = os.fstat(self._file).st_size
+        self.sections = {section.name: section for section in self._directory()}
 
     def _bad(self, what: str) -> DumpError:
         return DumpError(f"{self.path}: {what}")
@@ -206,7 +200,7 @@ class Reader:
     def at(self, offset: int, length: int) -> bytes:
         """Bytes of the file. DumpError if it ends before."""
         try:
-            found = os.pread(self._file.fileno(), length, offset)
+            found = os.pread(self._file, length, offset)
         except (OSError, OverflowError, ValueError) as error:
             raise self._bad(str(error)) from None
         if len(found) != length:

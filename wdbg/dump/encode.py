@@ -213,7 +213,8 @@ def _read_stop(stop: Fields) -> StopState:
         PlaceState(f.text("function"), f.number("offset"), f.number("module", -1))
         for f in stop.items("frames", MOST_FRAMES)
     )
-    return StopState(stop.text("kind"), stop.text("message"), frames, stop.number("tick", -1))
+    tick, task = stop.number("tick", -1), stop.number("task")
+    return StopState(stop.text("kind"), stop.text("message"), frames, tick, task)
 
 
 def _read_boot(boot: Fields) -> BootState:

@@ -82,11 +82,7 @@ def read_dump(path: Path, kernel: Path | None = None) -> Snapshot:
             size, table, section.stored, lambda offset, n: reader.at(base + offset, n)
         )
     except (Malformed, ValueError) as error:
-        reader.close()
         raise DumpError(f"{path}: {error}") from None
-    except WdbgError:
-        reader.close()
-        raise
     notes = list(fields.pop("notes"))
     parts: dict[str, bytes] = {}
     for name in reader.sections:

@@ -70,6 +70,8 @@ class DumpMemory:
         """Exactly that much. GuestFault outside, DumpError where the file is damaged."""
         if address < 0 or length < 0 or address + length > self._size:
             raise GuestFault(address, length)
+        if not length:
+            return b""
         first, start = divmod(address, PIECE)
         if start + length <= PIECE:
             piece = self._last[1] if self._last[0] == first else self._piece(first)

@@ -21,7 +21,6 @@ from wdbg.linux.image import Corrupt, Image, Unknown
 from wdbg.linux.tasks import TaskFacts, read_task, walk_tasks
 
 if TYPE_CHECKING:
-    from wdbg.runtime.boot import BootOptions
     from wdbg.runtime.machine import Machine
 
 
@@ -56,7 +55,6 @@ class Snapshot:
     def of_machine(
         cls,
         machine: Machine,
-        options: BootOptions | None = None,
         *,
         index: Index | None = None,
         frames: bool = True,
@@ -66,7 +64,7 @@ class Snapshot:
         frames without values."""
         from wdbg.dump.capture import capture  # it knows the runtime, this module need not
 
-        return capture(machine, options, index, frames=frames)
+        return capture(machine, index, frames=frames)
 
     @cached_property
     def image(self) -> Image | None:

@@ -118,6 +118,8 @@ class StopState:
     frames: tuple[PlaceState, ...] = ()
     tick: int = -1
     """When; -1 if that is not known."""
+    task: int = 0
+    """Address of the task that trapped; 0: not noted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def boot(options: BootOptions, console: Console) -> Machine:
         debug_pages=recorded.debug_pages,
     )  # fmt: skip
     machine.cuts = variant.cuts
+    machine.options = options
     if variant.probes:
         machine.probes = Probes(machine.mailbox)
         machine.reloads = variant.reload

@@ -9,7 +9,7 @@ where `skipped` grows when every CPU is idle and the clock jumps to the next ala
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdbg.instrument import layout
 from wdbg.runtime.abi import Abi
@@ -30,11 +30,17 @@ from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
 from wdbg.runtime.tracer import DRAIN_TICKS, Tracer
 
+if TYPE_CHECKING:
+    from wdbg.runtime.boot import BootOptions
+
 NS_PER_TICK = 4
 """Virtual nanoseconds in a tick: about what a tick takes on a present-day machine."""
 
 HALT_TICKS = 20_000_000
 """Ticks without a host call after which a lone CPU that has stopped all others has halted."""
+
+CONSOLE_KEPT = 64 << 10
+"""Bytes of the console's output that are kept for dumps."""
 
 MAX_TASKS = 16384
 """Guest tasks at one time; each has a fiber with two mappings of address space."""
@@ -94,6 +100,12 @@ class Machine:
         """Records a trace, in variants that have a ring."""
         self.traps: list[Stop] = []
         """Traps in kernel code that the guest was left to deal with."""
+        self.pause_at_traps = False
+        """Have `run` return None, an observation, right after such a trap."""
+        self.options: BootOptions | None = None
+        """What was booted, if `boot` did it."""
+        self.written = bytearray()
+        """The last that the guest wrote on its console."""
         self.running: Task | None = None
         """The task whose fiber was polled last."""
         self.switches = 0
@@ -191,6 +203,12 @@ class Machine:
             if self.tracer is not None and stop.kind is StopKind.PANIC:
                 self.tracer.panic(stop.message)
 
+    def trapped(self, stop: Stop) -> None:
+        """Kernel code has trapped, and the guest is left to deal with it."""
+        self.traps.append(stop)
+        if self.pause_at_traps:
+            self._pause = True
+
     def request_stop(self, stop: Stop) -> None:
         """End the run at the next scheduling point (safe in a signal handler)."""
         if self._request is None:
@@ -247,6 +265,9 @@ class Machine:
         self.hash.data(self.ticks, data)
         if self.tracer is not None:
             self.tracer.console(data)
+        self.written += data
+        if len(self.written) > 2 * CONSOLE_KEPT:
+            del self.written[:-CONSOLE_KEPT]
         self.console.write(data)
 
     def moment(self) -> Moment:
@@ -447,6 +468,9 @@ class Machine:
                 self.ticks = self._end - left
                 self.abi.returned(cpu, task)
                 if self.stop is not None:
+                    break
+                if self._pause and left > 0:
+                    used_up = True
                     break
                 continue
             self.ticks = self._end - tick.value

@@ -40,3 +40,7 @@ class Stop:
     """Exit status of the scripted command, if the guest's init reported one."""
     signal: int = 0
     """Host signal that ended the run (INTERRUPTED)."""
+    tick: int = -1
+    """When a trap happened; -1: not noted."""
+    task: int = 0
+    """Guest address of the task that trapped; 0: not noted."""

@@ -220,13 +220,16 @@ class LinuxWasm:
         trap = task.fiber.trap
         assert trap is not None
         frames = original_frames(trap.frames, self.codes)
-        stop = Stop(StopKind.TRAP, f"{trap.message} in {task.name}", frames)
+        tick = self.machine.ticks
+        stop = Stop(
+            StopKind.TRAP, f"{trap.message} in {task.name}", frames, tick=tick, task=task.pointer
+        )
         raise_exception = task.kernel.export("raise_exception")
         if task.phase is Phase.DYING or raise_exception is None:
             self.machine.end(stop)
             return
         if not frames or not frames[0].module:
-            self.machine.traps.append(stop)
+            self.machine.trapped(stop)
         self.kill(task, int(trap.kind), frames)
 
     def kill(self, task: Task, kind: int, frames: tuple[Frame, ...] = ()) -> None:
