@@ -470,7 +470,7 @@ class Machine:
                 if self.stop is not None:
                     break
                 if self._pause and left > 0:
-                    used_up = True
+                    observed = True
                     break
                 continue
             self.ticks = self._end - tick.value
