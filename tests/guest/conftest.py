@@ -28,8 +28,13 @@ class Run:
 
 def run_guest(*arguments: object, stdin: bytes | None = None, deadline: float = 240) -> Run:
     """`wdbg run --append quiet ARGUMENTS`, with `stdin` piped in."""
+    return wdbg("run", "--append", "quiet", *arguments, stdin=stdin, deadline=deadline)
+
+
+def wdbg(*arguments: object, stdin: bytes | None = None, deadline: float = 240) -> Run:
+    """`wdbg ARGUMENTS`."""
     done = subprocess.run(
-        [sys.executable, "-m", "wdbg", "run", "--append", "quiet", *map(str, arguments)],
+        [sys.executable, "-m", "wdbg", *map(str, arguments)],
         input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True, timeout=deadline,
     )  # fmt: skip

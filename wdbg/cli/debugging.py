@@ -113,16 +113,23 @@ def schedule_text(options: BootOptions) -> str:
     return "round robin"
 
 
-def boot_silent(options: BootOptions, variant: str) -> Machine:
-    """A guest of another variant that nobody sees."""
-    return boot(replace(options, variant=variant), StreamConsole(None))
+def boot_silent(
+    options: BootOptions, variant: str, again: Callable[[Machine], None] | None = None
+) -> Machine:
+    """A guest of another variant that nobody sees; `again` is done to it before it runs."""
+    machine = boot(replace(options, variant=variant), StreamConsole(None))
+    if again is not None:
+        again(machine)
+    return machine
 
 
-def make_session(machine: Machine, options: BootOptions) -> Session:
+def make_session(
+    machine: Machine, options: BootOptions, again: Callable[[Machine], None] | None = None
+) -> Session:
     """A session that knows the kernel's symbols, as far as there are any."""
 
     def rebuild(old: Machine, variant: str, place: Position) -> Machine:
-        return bring_to(old, partial(boot_silent, options, variant), place)
+        return bring_to(old, partial(boot_silent, options, variant, again), place)
 
     symbols = None
     try:

@@ -14,6 +14,7 @@ from wdbg.errors import WdbgError
 
 VERBS = {
     "run": "boot a kernel on the deterministic runtime",
+    "replay": "do a recorded run again, to its end or to a place in it",
     "ps": "list the guests that run",
     "attach": "let debuggers attach to a guest that runs",
     "guest": "build the example guest: Linux compiled to WebAssembly",

@@ -5,31 +5,25 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from wdbg.cli.debugflags import add_debug_arguments, wanted
+from wdbg.cli.debugflags import add_debug_arguments
 from wdbg.cli.dumpflags import add_dump_arguments, dump_wanted
-from wdbg.cli.findings import print_findings, suppressions_of
-from wdbg.cli.registry import Registration
+from wdbg.cli.findings import suppressions_of
+from wdbg.cli.guestrun import Start, run_guest
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
-from wdbg.errors import BadInput, WdbgError
-from wdbg.runtime.boot import VARIANTS, BootOptions, boot
+from wdbg.errors import BadInput
+from wdbg.runtime.boot import VARIANTS, BootOptions
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
 from wdbg.runtime.guest import default_guest
 from wdbg.runtime.machine import Machine
-from wdbg.runtime.stop import FINDINGS, Stop, StopKind
 
 if TYPE_CHECKING:
-    from wdbg.analysis.findings import Finding
     from wdbg.cli.tracing import TraceRequest
-    from wdbg.debugger.session import Session
 
 MAX_CPUS = 64
 MIN_MEMORY, MAX_MEMORY = 24, 4095
@@ -59,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")
     add("--pace", choices=("virtual", "real"),
         help="idle in no time, or as the clock goes (default: real on a terminal)")  # fmt: skip
+    add("--record", type=Path, metavar="FILE", help="record the run, for wdbg replay")
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
     add_trace_arguments(parser)
@@ -114,103 +109,21 @@ def run(args: argparse.Namespace) -> int:
     if dump is not None:
         options = dump.prepare(options)
     sys.stdout.flush()
-    if wanted(args):
-        if trace is not None:
-            raise BadInput("--trace and --check cannot go with --gdb or --lldb yet")
-        return _run_debugged(args, options)
-    console = _console(args)
-    registration: Registration | None = None
-    say = partial(_say, console=console)
-    session: Session | None = None
-    findings: list[Finding] = []
-
-    def current() -> Machine:
-        return machine if session is None else session.machine
-
-    def follow(found: Session) -> None:
-        nonlocal session
-        session = found
-
-    try:
-        machine = boot(options, console)
-        if trace is not None:
-            trace.start(machine, options)
-        dumper = None
-        if dump is not None:
-            from wdbg.cli.dumping import Dumper
-
-            dumper = Dumper(dump, machine, say)
-        registration = _register(options, args.command or "")
-        _handle_signals(current, args.timeout, registration)
-        if console.interactive:
-            machine.request_resize()
-        while (stop := machine.run()) is None:
-            if dumper is not None:
-                dumper.paused(machine)
-            request = registration.take_request() if registration is not None else None
-            if request is not None and request.dump is not None:
-                from wdbg.cli.dumping import answer_dump
-
-                answer_dump(request, machine)
-            elif request is not None and registration is not None:
-                from wdbg.cli.debugging import serve_request
-
-                stop = serve_request(
-                    request, machine, options, follow=follow, say=say, registration=registration
-                )
-                if stop is not None:
-                    break
-        if trace is not None:
-            findings = trace.finish(machine, stop)
-        if dumper is not None:
-            dumper.ended(current(), stop, args.trace)
-    finally:
-        console.close()
-        if registration is not None:
-            registration.close()
-    status = _finish(args, current(), stop)
-    if args.check is None:
-        return status
-    found = print_findings(findings, suppressions, generate=args.gen_suppressions, file=sys.stderr)
-    return status or found
+    start = Start(options, _recording(args, options))
+    return run_guest(args, start, trace, partial(_console, args), suppressions, dump)
 
 
-def _run_debugged(args: argparse.Namespace, options: BootOptions) -> int:
-    """The same with ports where debuggers attach."""
-    from wdbg.cli.debugging import DebugRequest, attach_lines, make_session, serve
+def _recording(args: argparse.Namespace, options: BootOptions) -> Callable[[Machine], None]:
+    """What makes a fresh machine write the recording that the flags ask for."""
+    if args.record is None:
+        return lambda machine: None
+    from wdbg.cli.recordings import describe
+    from wdbg.runtime.recorder import Recorder
 
-    request = DebugRequest.of(args)
-    request.check(options)
-    options = replace(options, variant="debug")
-    listeners = request.listen()
-    lines = attach_lines(listeners, options.kernel)
-    console = _console(args)
-    registration: Registration | None = None
-    say = partial(_say, console=console)
-    try:
-        session = make_session(boot(options, console), options)
-        registration = _register(options, args.command or "")
-        _handle_signals(lambda: session.machine, args.timeout, registration)
-        if console.interactive:
-            session.machine.request_resize()
-        for line in lines:
-            say(line)
-        stop = serve(session, listeners, wait=request.wait, say=say, registration=registration)
-    finally:
-        console.close()
-        if registration is not None:
-            registration.close()
-    return _finish(args, session.machine, stop)
-
-
-def _register(options: BootOptions, command: str) -> Registration | None:
-    """Make the guest known to `wdbg ps`; a directory that cannot be written is no reason not to
-    run."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a request must not end it
-    try:
-        return Registration(options.kernel, options.cpus, command)
-    except (OSError, WdbgError):
-        return None
+    if options.variant == "plain":
+        raise BadInput("--record needs ticks")
+    recorder = Recorder(args.record, describe(options))
+    return recorder.attach
 
 
 def _console(args: argparse.Namespace) -> Console:
@@ -229,80 +142,3 @@ def _read_script() -> bytes:
     return script
 
 
-def _handle_signals(
-    current: Callable[[], Machine], timeout: float | None, registration: Registration | None
-) -> None:
-    """`current` is the machine that runs: another variant can take over."""
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        machine = current()
-        if number == signal.SIGALRM:
-            machine.request_stop(Stop(StopKind.TIMEOUT, f"not done after {timeout:g} s"))
-        else:
-            machine.request_stop(
-                Stop(StopKind.INTERRUPTED, signal.Signals(number).name, signal=number)
-            )
-
-    def on_request(number: int, frame: FrameType | None) -> None:
-        if registration is not None:
-            registration.on_signal(number, frame)
-            current().pause()
-
-    def on_resize(_number: int, _frame: FrameType | None) -> None:
-        current().request_resize()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGUSR1, on_request)
-    if current().console.interactive:
-        signal.signal(signal.SIGWINCH, on_resize)
-    if timeout is not None:
-        signal.signal(signal.SIGALRM, on_signal)
-        signal.setitimer(signal.ITIMER_REAL, timeout)
-
-
-def _say(text: str, console: Console | None = None) -> None:
-    """A line on stderr; a terminal in raw mode, which `console` may hold, wants a return too."""
-    end = "\r\n" if console is not None and console.interactive else "\n"
-    print(f"wdbg: {text}", file=sys.stderr, end=end, flush=True)
-
-
-def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:
-    """Say how the run ended; returns the exit status."""
-    for trap in machine.traps:
-        _say(f"trap in the kernel: {trap.message}")
-        _show_frames(trap)
-    if stop.kind in FINDINGS:
-        _say(f"{stop.kind.value}: {stop.message}")
-        _show_frames(stop)
-        if stop.kind in (StopKind.HANG, StopKind.TIMEOUT):
-            _show_cpus(machine)
-    if args.stats:
-        _say(
-            f"{machine.ticks} ticks, {machine.now() / 1e9:.6f} s of virtual time, "
-            f"{machine.switches} context switches, {machine.quanta} quanta, "
-            f"{machine.host_calls} host calls"
-        )
-    if args.print_hash:
-        _say(f"run hash {machine.digest(memory=True)}")
-    if stop.exit_code:
-        _say(f"the command ended with status {stop.exit_code}")
-    if stop.kind in FINDINGS or machine.traps or stop.exit_code:
-        return 1
-    if stop.kind is StopKind.INTERRUPTED and stop.signal:
-        return 128 + stop.signal
-    return 0
-
-
-def _show_frames(stop: Stop) -> None:
-    for frame in stop.frames:
-        print(f"    {frame}", file=sys.stderr)
-
-
-def _show_cpus(machine: Machine) -> None:
-    for cpu in machine.online():
-        if cpu.task is not None:
-            state = "running" if cpu.ready else "idle"
-            _say(f"CPU {cpu.number} {state}: task {cpu.task.name}")
-            for frame in machine.abi.backtrace(cpu.task):
-                print(f"    {frame}", file=sys.stderr)

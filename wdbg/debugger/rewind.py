@@ -83,7 +83,8 @@ def bring_to(
     new = None
     try:
         new = fresh()
-        new.replay(old.journal)
+        if not new.replaying:
+            new.replay(old.journal)
         reached, found = None, target
         for entry in old.journal.interventions:
             if entry.position != reached:
@@ -94,7 +95,10 @@ def bring_to(
             go_to(new, target, show)
         if new.digest() != digest:
             raise ReplayError(f"the run is not the same as before at tick {total}")
-        new.go_live(console)
+        if new.source is not None:
+            new.inputs.console = console
+        else:
+            new.go_live(console)
     except BaseException:
         old.abi.observe_parks()
         if new is not None:
@@ -102,6 +106,8 @@ def bring_to(
         raise
     finally:
         bar.close()
+    if old.recorder is not None:
+        old.recorder.attach(new)
     new.follow(old)
     old.close()
     return new

@@ -18,17 +18,15 @@ from wdbg.debugger.levels import Level, Rebuild
 from wdbg.debugger.model import (
     Action,
     DebugError,
-    Frame,
     Hit,
-    ModuleInfo,
     Place,
     Resume,
     StopEvent,
     StopReason,
-    Thread,
     WatchKind,
 )
 from wdbg.debugger.places import entry_of, stop_for
+from wdbg.debugger.reading import Reading
 from wdbg.debugger.stepping import Interrupts, Plan, ReturnTrap
 from wdbg.debugger.values import write_global
 from wdbg.debugger.view import View
@@ -40,7 +38,7 @@ from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.journal import GlobalWrite, Hold, Intervention, LocalWrite, MemoryWrite, Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.memory import GuestFault
-from wdbg.runtime.probes import ProbedModule, Probes
+from wdbg.runtime.probes import ProbedModule
 from wdbg.runtime.stacks import read_stacks
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
@@ -63,7 +61,7 @@ _LASTING = {
 _CONTINUE = Action(Resume.CONTINUE)
 
 
-class Session:
+class Session(Reading):
     """See `wdbg.debugger.model.Debugger` for the public methods."""
 
     def __init__(
@@ -119,58 +117,10 @@ class Session:
         self.conditions.checks_accesses = self._level >= Level.WATCH
         self.conditions.adopt(machine)
 
-    @property
-    def probes(self) -> Probes:
-        """The stop points."""
-        return self.view.probes
-
     def _forget(self) -> None:
         """The guest has moved: nothing that was read holds any more."""
         self._here = None
         self.view.forget()
-
-    # ---- standing still
-
-    def stop_event(self) -> StopEvent:
-        """See Debugger."""
-        return self._event
-
-    def threads(self) -> Sequence[Thread]:
-        """See Debugger."""
-        return self.view.threads.all(self.machine)
-
-    def thread(self, tid: int) -> Thread | None:
-        """See Debugger."""
-        return next((thread for thread in self.threads() if thread.tid == tid), None)
-
-    def modules(self) -> Sequence[ModuleInfo]:
-        """See Debugger."""
-        return self.view.modules()
-
-    def frames(self, tid: int) -> Sequence[Frame]:
-        """See Debugger."""
-        return self.view.frames(tid)
-
-    def local(self, tid: int, level: int, index: int) -> int | None:
-        """See Debugger."""
-        return self.view.value(tid, level, index, operand=False)
-
-    def operand(self, tid: int, level: int, slot: int) -> int | None:
-        """See Debugger."""
-        return self.view.value(tid, level, slot, operand=True)
-
-    def global_value(self, tid: int, module: int, index: int) -> int | None:
-        """See Debugger."""
-        return self.view.global_value(tid, module, index)
-
-    def read_memory(self, address: int, length: int) -> bytes:
-        """See Debugger."""
-        return self.view.read_memory(address, length)
-
-    def return_value(self, tid: int) -> int | None:
-        """See Debugger."""
-        at = self.machine.stopped_at
-        return at[1].result if at is not None and at[0] is self.view.find(tid) else None
 
     # ---- writing
 
@@ -223,7 +173,7 @@ class Session:
 
     def _note(self, entry: Intervention) -> None:
         """What a debugger does to the run belongs into its journal."""
-        self.machine.journal.interventions.append(entry)
+        self.machine.note(entry)
 
     def _position(self) -> Position:
         """Where the guest stood at this stop before anybody wrote anything."""
@@ -544,6 +494,10 @@ class Session:
         tid = self.view.threads.tid(machine, task) if task is not None else 0
         frames = self.frames(tid) if tid else ()
         return StopEvent(reason, tid, frames[0].place if frames else None, tick=machine.ticks)
+
+    def stand(self) -> None:
+        """The machine was brought somewhere by other means: that is where it stands now."""
+        self._event = self._standing(StopReason.ATTACH)
 
     def _ended(self, stop: Stop) -> StopEvent:
         reason = _LASTING.get(stop.kind)

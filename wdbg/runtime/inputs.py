@@ -34,6 +34,7 @@ class Inputs:
         self._unread = bytearray()
         self._next_poll = 0
         self._replay: Replay | None = None
+        self._end: Stop | None = None
 
     # ---- the guest's side
 
@@ -46,7 +47,7 @@ class Inputs:
     def feed(self, data: bytes, *, idle: bool) -> None:
         """Input from outside, at this point of the run; `idle`: every CPU waits."""
         machine = self._machine
-        machine.journal.inputs.append(Keys(machine.moment(), data, idle))
+        machine.note(Keys(machine.moment(), data, idle))
         machine.hash.data(machine.ticks, data)
         self._unread += data
         machine.abi.console_ready()
@@ -55,14 +56,16 @@ class Inputs:
         """Tell the guest the console's size, at this point of the run: an input."""
         machine = self._machine
         self.window = size
-        machine.journal.inputs.append(Resize(machine.moment(), *size))
+        machine.note(Resize(machine.moment(), *size))
         machine.abi.console_ready()
 
     # ---- replay
 
-    def replay(self, journal: Journal) -> None:
-        """Take all inputs from a journal until `go_live`."""
+    def replay(self, journal: Journal, end: Stop | None = None) -> None:
+        """Take all inputs from a journal until `go_live`. `end`: what ends the run where it waits
+        for more input than there is."""
         self._replay = Replay(journal.inputs)
+        self._end = end
 
     @property
     def replaying(self) -> bool:
@@ -130,13 +133,15 @@ class Inputs:
         else:
             if machine.tracer is not None and self.console.interactive:
                 machine.tracer.drain()  # this may take long
+            if machine.recorder is not None and self.console.interactive:
+                machine.recorder.rest()
             came = self.console.idle(wait)
         if came is None or came[1] is None:
             if machine.held:
                 machine.pause()
                 return
             message = "every CPU is idle, no timer is armed, no input can come"
-            machine.end(Stop(StopKind.HANG, message))
+            machine.end(self._end or Stop(StopKind.HANG, message))
             return
         data, passed = came
         machine.skipped += passed

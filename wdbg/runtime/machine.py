@@ -20,10 +20,11 @@ from wdbg.runtime.edits import Edits
 from wdbg.runtime.engine import Engine, EngineError, Linker, SharedMemory
 from wdbg.runtime.forked import in_fork
 from wdbg.runtime.inputs import Inputs
-from wdbg.runtime.journal import Journal, Moment
+from wdbg.runtime.journal import Input, Intervention, Journal, Moment
 from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.probes import Captured, ProbedModule, Probes
+from wdbg.runtime.recorder import Recorder
 from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import FORCED, Point, Scheduler, Turn
 from wdbg.runtime.stop import Stop, StopKind
@@ -79,6 +80,10 @@ class Machine:
         self.tasks: dict[int, Task] = {}
         self.hash = RunHash()
         self.journal = Journal()
+        self.source: Journal | None = None
+        """The whole journal of the recording that it follows."""
+        self.recorder: Recorder | None = None
+        """Writes what happens to a recording's file."""
         self.pause_when_idle = False
         """Have `run` return None, an observation, after each look at the console while every CPU
         is idle: the caller has other things to wait for."""
@@ -270,6 +275,15 @@ class Machine:
             del self.written[:-CONSOLE_KEPT]
         self.console.write(data)
 
+    def note(self, entry: Input | Intervention) -> None:
+        """Something reached the guest from outside, or a debugger did something to it."""
+        if isinstance(entry, Input):
+            self.journal.inputs.append(entry)
+        else:
+            self.journal.interventions.append(entry)
+        if self.recorder is not None:
+            self.recorder.note(entry)
+
     def moment(self) -> Moment:
         """Where the run stands."""
         return Moment(self.ticks, self.quanta, self.skipped)
@@ -289,9 +303,10 @@ class Machine:
         if self._slice is not None and self._slice[0].number in cpus:
             self._slice = None
 
-    def replay(self, journal: Journal) -> None:
-        """Take all inputs from a journal, in a machine that has not run yet, until `go_live`."""
-        self.inputs.replay(journal)
+    def replay(self, journal: Journal, end: Stop | None = None) -> None:
+        """Take all inputs from a journal, in a machine that has not run yet, until `go_live`.
+        `end`: what ends the run where it waits for more input than there is."""
+        self.inputs.replay(journal, end)
 
     @property
     def replaying(self) -> bool:
@@ -348,6 +363,8 @@ class Machine:
                 and (self.quanta, self.skipped) >= self._goal
             ):
                 return None
+            if self.recorder is not None and self.ticks >= self.recorder.due:
+                self.recorder.progress()
             if self._request is not None:
                 self.end(self._request)
                 break

@@ -20,6 +20,9 @@ class StopKind(enum.Enum):
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     LIMIT = "limit"
+    RECORDED = "end of the recording"
+    DIVERGED = "divergence"
+    """A replay does something else than its recording."""
 
 
 FINDINGS = frozenset(

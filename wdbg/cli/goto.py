@@ -1,0 +1,130 @@
+"""`--to PLACE`: where in a run to go, and what is shown of it there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wdbg.cli.debugging import boot_silent, make_session
+from wdbg.debugger.model import Action, DebugError, Place, Resume, StopReason
+from wdbg.debugger.places import entry_of
+from wdbg.debugger.session import Session
+from wdbg.errors import BadInput
+from wdbg.runtime.boot import BootOptions
+from wdbg.runtime.console import Console
+from wdbg.runtime.machine import Machine
+
+_TICK = re.compile(r"\d[\d_,]*")
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)")
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_ENTRY = re.compile(r"([A-Za-z_.$][\w.$]*)(?:#(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Exactly one of these is meant; none of them is the end."""
+
+    tick: int | None = None
+    time: int | None = None
+    """Virtual ns."""
+    function: str = ""
+    hit: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """BadInput for what names no place."""
+        if text == "end":
+            return cls()
+        if _TICK.fullmatch(text):
+            return cls(tick=int(text.replace("_", "").replace(",", "")))
+        found = _TIME.fullmatch(text)
+        if found:
+            return cls(time=round(float(found[1]) * _UNITS[found[2]]))
+        found = _ENTRY.fullmatch(text)
+        if found and int(found[2] or 1) > 0:
+            return cls(function=found[1], hit=int(found[2] or 1))
+        raise BadInput(
+            f"--to {text}: no place in a run",
+            "a tick (1234567), a virtual time (1.5s), FUNCTION#N or end",
+        )
+
+
+def go(session: Session, goal: Goal) -> None:
+    """Bring a session that stands at the beginning to a place. BadInput if the run ends before."""
+    machine = session.machine
+    if goal.function:
+        _go_to_entry(session, goal)
+        return
+    if goal.tick is not None:
+        while machine.stop is None and machine.ticks < goal.tick:
+            machine.run(until=goal.tick)
+    else:
+        _run_until(machine, goal.time)
+    if machine.stop is not None and goal != Goal():
+        raise BadInput(
+            f"the run ends before, at tick {machine.ticks} ({machine.now() / 1e9:.9f} s)"
+        )
+    session.stand()
+
+
+def _run_until(machine: Machine, time: int | None) -> None:
+    """To the first place that is not before a virtual time (None: to the end)."""
+    while machine.stop is None and (time is None or machine.now() < time):
+        left = None if time is None else (time - machine.now() - 1) // (machine.ns_per_tick or 1)
+        machine.run(until=None if left is None else machine.ticks + left + 1)
+
+
+def _go_to_entry(session: Session, goal: Goal) -> None:
+    place: Place | None = None
+    for module in session.probes.modules:
+        place = place or entry_of(module, goal.function)
+    if place is None:
+        raise BadInput(f"--to {goal.function}: the kernel has no function of that name")
+    session.add_breakpoint(place)
+    go_on = Action(Resume.CONTINUE)
+    try:
+        left = goal.hit
+        while left:
+            session.resume({}, go_on)
+            while (event := session.pump()) is None:
+                pass
+            if event.reason is StopReason.BREAKPOINT:
+                left -= 1
+            elif event.reason is not StopReason.MODULES:
+                raise BadInput(
+                    f"the run ends at tick {event.tick}: {goal.function} has been entered "
+                    f"{goal.hit - left} times before"
+                )
+    finally:
+        session.remove_breakpoint(place)
+
+
+def show_place(
+    options: BootOptions, text: str, follow: Callable[[Machine], None], console: Console
+) -> Machine:
+    """Run to a place, and print what the CPUs do there."""
+    goal = Goal.parse(text)
+    machine = boot_silent(options, "edit" if options.variant == "edit" else "debug", follow)
+    machine.inputs.console = console
+    session = make_session(machine, options, follow)
+    go(session, goal)
+    print(describe(session), end="")
+    return machine
+
+
+def describe(session: Session) -> str:
+    """Where a run stands: tick, CPUs, the stack of the task whose turn it is."""
+    text = session.monitor("tick") + session.monitor("cpus")
+    event = session.stop_event()
+    try:
+        frames = session.frames(event.tid)
+    except DebugError:
+        frames = ()
+    thread = session.thread(event.tid)
+    if thread is not None:
+        text += f"{thread.name} ({thread.tid}):\n"
+    for frame in frames:
+        offset = frame.place.offset - frame.function_start
+        text += f"  #{frame.level:<2} {frame.function}+{offset:#x}\n"
+    return text
