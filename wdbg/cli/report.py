@@ -1,4 +1,4 @@
-"""`wdbg report sched|calls|locks FILE`."""
+"""`wdbg report sched|calls|locks|races FILE`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 from wdbg.analysis.calls import FunctionTimes, call_tree, collapsed, function_times
 from wdbg.analysis.lockstat import POINTS, LockStat, lock_stats
 from wdbg.analysis.sched import Stretch, TaskTimes, stretches, task_times
+from wdbg.cli.races import add_race_arguments, report_races
 from wdbg.cli.trace import file_verb, warn
 from wdbg.errors import BadInput
 from wdbg.trace.names import Names
@@ -33,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     locks = file_verb(verbs, "locks", "what was waited for and held", _locks)
     locks.add_argument("--stat", action="store_true", help="the columns of /proc/lock_stat")
     locks.add_argument("--limit", type=int, default=50, metavar="N", help="classes (default 50)")
+    races = file_verb(verbs, "races", "accesses that nothing orders", report_races)
+    add_race_arguments(races)
     for parser in (sched, calls, locks):
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 

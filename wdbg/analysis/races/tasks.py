@@ -1,0 +1,35 @@
+"""Order by the scheduler: a task that a CPU goes on with comes after the one before it there.
+
+The run queue's lock goes from one to the other, so that is so in every kernel. A CPU that is
+started has nothing to follow: it comes after everything, as somebody has prepared it. Forks, exits,
+waits and wake-ups need no edges of their own: they take locks that both sides take.
+"""
+
+from __future__ import annotations
+
+from wdbg.analysis.races.order import Order
+
+
+class Tasks:
+    """Feeds context switches and forks to the order."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+
+    def switch(self, previous: int, following: int) -> None:
+        """A CPU goes on with another task."""
+        order = self._order
+        order.follow(order.place(following), order.place(previous))
+
+    def cpu_started(self, task: int) -> None:
+        """A CPU runs for the first time, in this task: it comes after all that has been done."""
+        order = self._order
+        place = order.place(task)
+        for other in range(len(order.clocks)):
+            if other != place:
+                order.follow(place, other)
+
+    def fork(self, parent: int, child: int) -> None:
+        """`child` has been made, by the context `parent`."""
+        order = self._order
+        order.follow(order.place(child), order.place(parent))

@@ -1,0 +1,110 @@
+"""`wdbg report races FILE`: what the analysis needs, found; its result, printed."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from symbols.dwarf.index import Index
+from symbols.errors import SymbolsError
+from wdbg.analysis.races.detect import Detector
+from wdbg.analysis.races.objects import Objects
+from wdbg.analysis.races.report import Names, findings
+from wdbg.analysis.races.sites import Sites
+from wdbg.analysis.races.stacks import stacks_of
+from wdbg.analysis.races.stream import Layout
+from wdbg.cli.findings import add_suppression_flags, print_findings, suppressions_of
+from wdbg.cli.trace import warn
+from wdbg.errors import BadInput
+from wdbg.linux.tracefields import task_fields
+from wdbg.runtime.guest import guest_root
+from wdbg.runtime.symbolindex import open_index
+from wdbg.trace.events import Kind
+from wdbg.trace.reader import Trace
+
+NEEDED = ("mem", "lock", "sched", "irq")
+"""Events that order is known from."""
+
+
+def add_race_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of the report."""
+    add = parser.add_argument
+    add("--kernel", type=Path, metavar="FILE",
+        help="the kernel that was traced (default: the built guest that it was)")  # fmt: skip
+    add("--limit", type=int, default=50, metavar="N", help="findings (default 50)")
+    add("--json", action="store_true", help="machine-readable output")
+    add_suppression_flags(parser)
+
+
+def report_races(args: argparse.Namespace) -> int:
+    """Print the races of a trace; 1 if there are any."""
+    suppressions = suppressions_of(args)
+    with Trace(args.file) as trace:
+        recorded = trace.header.events.split(",")
+        missing = [group for group in NEEDED if group not in recorded]
+        if missing:
+            raise BadInput(
+                f"{args.file}: {', '.join(missing)} events are not in the trace",
+                f"record with --events {','.join(NEEDED)},call",
+            )
+        index = open_index(args.kernel or _kernel_of(trace))
+        if args.kernel is not None and _digest(args.kernel) != trace.header.kernel_hash:
+            raise BadInput(f"{args.kernel}: not the kernel that {args.file} is a trace of")
+        detector = Detector(Sites(index))
+        races = detector.run(trace, layout_of(index))
+        accesses = [access for race in races for access in (race.first, race.second)]
+        stacks = stacks_of(trace, accesses) if trace.counts()[Kind.CALL_ENTER] else {}
+        names = Names(
+            detector.sites,
+            Objects(index, trace.tables.tasks, detector.per_cpu),
+            trace.tables,
+            stacks,
+            {row.number: row.name for row in trace.tables.functions},
+            trace.header.seed,
+        )
+        found = findings(races, names)[: args.limit]
+        warn(trace)
+    return print_findings(
+        found, suppressions, as_json=args.json, generate=args.gen_suppressions, what="data races"
+    )
+
+
+def layout_of(index: Index) -> Layout:
+    """What the analysis must know of a kernel's data; BadInput if it is not there."""
+    fields = task_fields(index)
+    stack = -1
+    try:
+        task = index.struct("task_struct")
+        stack = -1 if task is None else task.member("stack").offset
+    except SymbolsError:
+        pass
+    if fields.preempt_count < 0 or stack < 0:
+        raise BadInput(f"{index.path}: no debug information on struct task_struct")
+    first = index.variable("init_stack")
+    offsets = index.variable("__per_cpu_offset")
+    return Layout(
+        fields.preempt_count,
+        fields.irqs_off,
+        stack,
+        first.type.size if first is not None else Layout().stack_size,
+        first.address if first is not None else 0,
+        offsets.address if offsets is not None else 0,
+    )
+
+
+def _kernel_of(trace: Trace) -> Path:
+    """The built guest with the trace's kernel."""
+    for path in sorted((guest_root() / "current").glob("*/vmlinux.wasm")):
+        if _digest(path) == trace.header.kernel_hash:
+            return path
+    raise BadInput(
+        f"{trace.path}: its kernel is none of the built guests", "tell which it was: --kernel FILE"
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
