@@ -171,29 +171,29 @@ def test_console_text_is_in_the_trace(traced):
     assert "mutex_lock" in traced.facts["points_found"]
 
 
-def test_a_killed_guest_leaves_a_file_that_can_be_read(guest, traced, tmp_path):
+@pytest.mark.parametrize("ring", [(), ("--ring", "1M")], ids=["file", "ring"])
+def test_a_killed_guest_leaves_all_that_it_recorded(guest, traced, tmp_path, ring):
     path = tmp_path / "killed.wdt"
     command = [sys.executable, "-m", "wdbg", "run", "--cpus", str(CPUS), "--trace", str(path)]
-    command += ["--exec", "echo busy; while :; do pingpong 50; done"]
+    command += [*ring, "--exec", "echo busy; while :; do pingpong 50; done"]
     until = time.monotonic() + DEADLINE
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         while b"busy" not in process.stdout.readline():
             assert time.monotonic() < until
-        size = os.stat(path).st_size
-        while os.stat(path).st_size <= size + 100_000:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        said = [process.stdout.readline() for _ in range(20)][-1]
         process.send_signal(signal.SIGKILL)
-    while True:  # the writer goes on for what is in the pipe
-        with Trace(path) as trace:
-            assert not trace.damage
-            assert trace.events > 100_000
-            if trace.indexed:
-                assert trace.facts["clean"] is False
-                break
+    while not path.read_bytes().endswith(b"WDTEND\r\n"):  # the writer goes on
         assert time.monotonic() < until
         time.sleep(0.05)
+    with Trace(path) as trace:
+        assert not trace.damage
+        assert trace.facts["clean"] is False
+        assert trace.facts["trigger"] == "killed"
+        assert trace.events > 50_000
+        text = {row.number: row.text for row in trace.tables.strings}
+        shown = [text[n] for b in trace.batches([Table.TEXT]) for n in b.tables[Table.TEXT]["text"]]
+        assert said.decode().strip() in "".join(shown)
 
 
 def test_locktorture_counts_the_same_acquisitions(guest, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wdbg.instrument import layout
-from wdbg.instrument.points import Recording
+from wdbg.instrument.points import Recording, State
 from wdbg.instrument.variant import TICK
 from wdbg.linux.lockpoints import lock_points
 from wdbg.linux.schedpoints import (
@@ -18,6 +18,7 @@ from wdbg.linux.schedpoints import (
     irq_points,
     mark_points,
     sched_points,
+    switch_points,
     syscall_points,
 )
 from wdbg.runtime.flight import FlightRecorder
@@ -26,6 +27,7 @@ from wdbg.trace.batch import Batch
 from wdbg.trace.events import MEM_OP_SHIFT, Kind, LockFlag, MemFlag, MemOp, Table
 from wdbg.trace.feed import TaskRow
 from wdbg.trace.raw import Context, decode
+from wdbg.trace.shared import SharedRing
 
 FIELDS = TaskFields(pid=64, tgid=68, comm=72, state=20, on_rq=24, prio=28, cpu=8)
 VARIANT = replace(
@@ -103,8 +105,8 @@ class Tape:
 def trace_fixture(boot):
     """trace(body) -> (tape, machine) after a run that has recorded everything."""
 
-    def start(body: str, offsets: TaskOffsets | None = None, **options):
-        machine = boot(NAMES + body, variant=VARIANT, **options)
+    def start(body: str, offsets: TaskOffsets | None = None, *, variant=VARIANT, **options):
+        machine = boot(NAMES + body, variant=variant, **options)
         tape = Tape()
         machine.tracer = Tracer(machine, tape, offsets)
         machine.run()
@@ -239,25 +241,144 @@ def test_a_machine_without_a_tracer_runs_on(boot):
     assert (tick.ticks, tick.digest(memory=True)) == (machine.ticks, machine.digest(memory=True))
 
 
-def test_the_flight_recorder_keeps_the_newest_pieces():
-    feed = Tape()
-    flight = FlightRecorder(feed, 1000)
+LOCKS = """
+  (func $wasm_cpu_relax (export "wasm_cpu_relax"))
+  (func $_raw_spin_lock_irq (export "_raw_spin_lock_irq") (param i32)
+    (if (i32.eq (local.get 0) (i32.const 8)) (then (call $wasm_cpu_relax) (call $wasm_cpu_relax)))
+    (local.set 0 (i32.const 0)))
+  (func $__down (export "__down"))
+  (func $down_killable (export "down_killable") (param i32) (result i32)
+    (if (i32.eq (local.get 0) (i32.const 16)) (then (call $__down)))
+    (if (i32.eq (local.get 0) (i32.const 20)) (then (return (i32.const -4))))
+    (i32.const 0))
+"""
+
+
+def test_a_lock_that_was_free_is_one_record(trace):
+    tape, machine = trace(LOCKS + main(
+        "(call $_raw_spin_lock_irq (i32.const 4)) (call $_raw_spin_lock_irq (i32.const 8))"
+        "(drop (call $down_killable (i32.const 12))) (drop (call $down_killable (i32.const 16)))"
+        "(drop (call $down_killable (i32.const 20)))"
+    ))  # fmt: skip
+    rows = tape.rows_of(Table.LOCK)
+    assert list(zip(rows["kind"].tolist(), rows["lock"].tolist(), strict=True)) == [
+        (Kind.LOCK_ACQUIRE, 4), (Kind.LOCK_ACQUIRED, 4),
+        (Kind.LOCK_ACQUIRE, 8), (Kind.LOCK_CONTENDED, 8), (Kind.LOCK_ACQUIRED, 8),
+        (Kind.LOCK_ACQUIRE, 12), (Kind.LOCK_ACQUIRED, 12),
+        (Kind.LOCK_ACQUIRE, 16), (Kind.LOCK_CONTENDED, 16), (Kind.LOCK_ACQUIRED, 16),
+        (Kind.LOCK_ACQUIRE, 20), (Kind.LOCK_RELEASE, 20),
+    ]  # fmt: skip
+    heads = np.frombuffer(tape.data, np.uint32)[::2]
+    assert (heads & (1 << 31 | 0xFF) == Kind.LOCK_TAKEN).sum() == 2
+    begun = rows["position"][rows["kind"] == Kind.LOCK_ACQUIRE].tolist()
+    table = machine.abi.functions()
+    assert [table.name(table.at(site)) for site in begun] == ["_start"] * 5
+    assert begun == sorted(set(begun))
+
+
+def test_the_state_of_interrupts_is_what_the_running_task_says(boot):
+    recording = Recording(points=lock_points(), current="current", state=State(4, 12))
+    counts = [0, 1, 0xFF, 0x100, 0x200, 0xFF00, 0x10000, 0xF0000, 0x10101, 0x7FFFFFFF]
+    code = "".join(
+        f"(i32.store (i32.const 8196) (i32.const {count}))"
+        f"(i32.store (i32.const 8204) (i32.const {number % 3}))"
+        f"(drop (call $mutex_trylock (i32.const {number})))"
+        for number, count in enumerate(counts)
+    )
+    current = '(global $current (export "current") (mut i32) (i32.const 8192))'
+    machine = boot(current + NAMES + main(code), variant=replace(TICK, recording=recording))
+    tape = Tape()
+    machine.tracer = Tracer(machine, tape, None)
+    machine.run()
+    machine.tracer.close({})
+    flags = tape.rows_of(Table.LOCK)["flags"].tolist()
+    for number, count in enumerate(counts):
+        wanted = LockFlag.STATE_KNOWN | (LockFlag.IRQS_OFF if number % 3 else 0)
+        wanted |= LockFlag.PREEMPT_OFF if count & 0xFF else 0
+        wanted |= LockFlag.BH_OFF if count & 0xFF00 else 0
+        wanted |= LockFlag.IN_SOFTIRQ if count & 0x100 else 0
+        wanted |= LockFlag.IN_HARDIRQ if count & 0xF0000 else 0
+        assert flags[number] & 0x7E0 == wanted, hex(count)
+
+
+def test_priorities_tell_the_one_before(trace):
+    tape, _ = trace(
+        """(func $set_user_nice (export "set_user_nice") (param i32 i32)
+          (i32.store offset=28 (local.get 0) (local.get 1)) (local.set 0 (i32.const 0)))"""
+        + main(
+            "(i32.store (i32.const 8220) (i32.const 120))"
+            + "".join(f"(call $set_user_nice (i32.const 8192) (i32.const {n}))" for n in (7, 7, 9))
+        )
+    )
+    rows = tape.rows_of(Table.PRIO)
+    assert list(zip(rows["target"], rows["old"], rows["new"], strict=True)) == [
+        (8192, 120, 7), (8192, 7, 9),
+    ]  # fmt: skip
+
+
+def test_a_ring_of_ends_only_is_emptied_in_time(trace):
+    count = layout.RING_SIZE // 16 + 1000
+    recording = replace(VARIANT, recording=replace(VARIANT.recording, calls="none"))
+    loop = f"""(local $i i32)
+      (loop $again
+        (drop (call $mutex_trylock (i32.const 64)))
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                (i32.const {count}))))"""
+    tape, _ = trace(main(loop), variant=recording)
+    assert len(tape.rows_of(Table.LOCK)) == count
+
+
+def test_switches_need_no_contexts(trace):
+    tape, _ = trace(SWITCHING)
+    heads = np.frombuffer(tape.data, np.uint32)[::2]
+    assert (heads & (1 << 31 | 0xFF) == Kind.CONTEXT).sum() == 1
+    alone = replace(TICK, recording=Recording(points=(*mark_points(), *switch_points())))
+    body = SWITCHING.replace(
+        "(drop (call $switch", "(call $wdbg_mark (i32.const 1)) (drop (call $switch"
+    )
+    tape, _ = trace(body, variant=alone)
+    marks = tape.rows_of(Table.TEXT)
+    assert set(marks["task"].tolist()) == {4096, 12288}
+
+
+@pytest.fixture(name="flight")
+def flight_fixture():
+    """A flight recorder of 1000 bytes over a tape."""
+    tape = Tape()
+    tape.part, tape.at = tape.raw, tape.rows.append
+    return FlightRecorder(tape, SharedRing(layout.PAGE, 1000)), tape
+
+
+def test_the_flight_recorder_keeps_the_newest_bytes(flight):
+    recorder, tape = flight
     for number in range(10):
-        flight.task(TaskRow(number, number % 3, number, number, f"t{number}"))
-        flight.raw(memoryview(bytes([number]) * 300))
-    assert not feed.data
-    flight.trigger("now")
-    assert feed.data == b"".join(bytes([n]) * 300 for n in (7, 8, 9))
-    assert [row.pid for row in feed.rows] == [
-        6,
-        7,
-        5,
-        8,
-        9,
-    ]  # the last one of each, then what came later
-    assert feed.triggers == ["now"]
-    flight.close({})
-    assert feed.facts == {"overwritten_bytes": 2100}
+        recorder.raw(memoryview(bytes([number]) * 304))
+    assert not tape.data
+    recorder.trigger("now")
+    assert tape.data == b"".join(bytes([n]) * 304 for n in range(10))[-1000:]
+    assert tape.rows == [3040 - 1000]
+    assert tape.triggers == ["now"]
+    recorder.raw(memoryview(b"x" * 8))
+    recorder.trigger("again")
+    assert tape.data.endswith(b"x" * 8)
+    assert len(tape.data) == 1008
+    assert tape.rows == [3040 - 1000, 3040]
+    recorder.close({})
+    assert tape.facts == {"overwritten_bytes": 2040}
+
+
+def test_what_a_killed_recorder_leaves_is_what_was_not_handed_over():
+    shared = SharedRing(layout.PAGE, 0)
+    ring = memoryview(shared.view)[2 * 4096 :]
+    ring[:16] = bytes(range(16))
+    shared.view[0] = 16
+    assert shared.left(0) == (0, bytes(range(16)))
+    assert shared.left(16) == (16, b"")  # handed over, but the ring not yet emptied
+    shared.view[0] = 0
+    assert shared.left(16) == (16, b"")
+    shared.control.base = 16
+    shared.view[0] = 8
+    assert shared.left(16) == (16, bytes(range(8)))
 
 
 ACCESSES = """

@@ -16,7 +16,7 @@ from wdbg.analysis.checks import CHECKS, Check, CheckSpec, make_check
 from wdbg.analysis.findings import to_json
 from wdbg.trace.batch import Batch
 from wdbg.trace.feed import TraceHeader
-from wdbg.trace.record import Recording, record
+from wdbg.trace.record import Recording, add_shared_flag, record, shared_ring
 from wdbg.trace.tables import Row, Tables
 
 
@@ -57,10 +57,11 @@ def main() -> int:
     parser.add_argument("checks", help="names, with commas between them")
     parser.add_argument("findings", type=Path, help="file for what is found, as JSON")
     parser.add_argument("--trace", type=Path, help="write a trace file, too")
+    add_shared_flag(parser)
     arguments = parser.parse_args()
     specs = [CHECKS[name] for name in arguments.checks.split(",")]
     checks = LiveChecks(specs, arguments.findings)
-    return record(Recording(arguments.trace, checks))
+    return record(Recording(arguments.trace, checks, shared_ring(arguments)))
 
 
 if __name__ == "__main__":

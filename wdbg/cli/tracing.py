@@ -19,6 +19,7 @@ from wdbg.analysis.checks import CheckSpec, checks_named
 from wdbg.analysis.findings import Finding, from_json
 from wdbg.cli.traceflags import DEFAULT_EVENTS, EVENTS, FLAGS
 from wdbg.errors import BadInput, WdbgError
+from wdbg.instrument import layout
 from wdbg.instrument.points import Recording
 from wdbg.linux.annotations import annotation_points
 from wdbg.linux.lockpoints import WAITS, lock_points
@@ -27,6 +28,7 @@ from wdbg.linux.schedpoints import (
     irq_points,
     mark_points,
     sched_points,
+    switch_points,
     syscall_points,
 )
 from wdbg.linux.tracefields import task_fields
@@ -39,6 +41,7 @@ from wdbg.runtime.stop import Stop
 from wdbg.runtime.symbolindex import open_index
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.feed import Feed, TraceHeader
+from wdbg.trace.shared import SharedRing
 
 _SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -181,6 +184,8 @@ class TraceRequest:
             points += annotation_points(self._has("lock_acquired"))
         if "sched" in self.events:
             points += sched_points(self.fields)
+        else:
+            points += switch_points()
         if "irq" in self.events:
             points += irq_points()
         if "syscall" in self.events:
@@ -214,7 +219,8 @@ class TraceRequest:
             module=str(self.kernel.resolve()),
             symbols=self._symbols(module) if self._locks() else {},
         )
-        feed = Feed(self.path, header, self._reader())
+        shared = shared_ring(self.ring)
+        feed = Feed(self.path, header, self._reader(), shared)
         self._functions = functions
         fields = self.fields
         if "lock" in self.events:
@@ -222,8 +228,10 @@ class TraceRequest:
         offsets = None
         if min(fields.pid, fields.tgid, fields.comm) >= 0:
             offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
-        sink = FlightRecorder(feed, self.ring) if self.ring else feed
-        machine.tracer = Tracer(machine, sink, offsets, scheduling="sched" in self.events)
+        sink = FlightRecorder(feed, shared) if self.ring else feed
+        machine.tracer = Tracer(
+            machine, sink, offsets, scheduling="sched" in self.events, shared=shared
+        )
 
     def _locks(self) -> bool:
         return "lock" in self.events or "annotations" in self.events
@@ -282,6 +290,14 @@ class TraceRequest:
             raise WdbgError(f"the checks' findings cannot be read: {error}") from None
         finally:
             path.unlink(missing_ok=True)
+
+
+def shared_ring(keep: int) -> SharedRing:
+    """Memory for the ring, and for the last `keep` bytes of records. BadInput if there is none."""
+    try:
+        return SharedRing(layout.RING_SIZE, keep)
+    except OSError as error:
+        raise BadInput(f"--ring: no memory for {keep} bytes: {error.strerror}") from None
 
 
 def _index(kernel: Path) -> Index | None:

@@ -28,6 +28,7 @@ class Record:
     ``paramN``  parameter N, an i32 (of an i64 the low half)
     ``paramN+K`` the u32 at guest address parameter N plus K bytes; 0 if N is 0
     ``paramN<<K`` parameter N shifted; ``paramN?K`` bit K if parameter N is not 0
+    ``wasN+K``  the u32 at parameter N plus K bytes when the function was entered
     ``operandN`` of an indirect call: its operand N; ``target``: the table index that it calls
     ``current`` the running task, ``current+K`` the u32 at K bytes from it
     ``site``    original code offset of the call that led here, 0 if that was an indirect one
@@ -57,6 +58,9 @@ class Point:
     after: tuple[Record, ...] = ()
     """Around indirect calls of signature ``signature``, like "i32 i32 -> i32", in this one."""
     signature: str = ""
+    fast: tuple[Record, ...] = ()
+    """Stand for both ``entry`` and ``exit`` in runs in which none of ``calls`` has happened, if the
+    function can call one of these at all: the entry's records are then made at the first one."""
 
     def plus(self, other: Point) -> Point:
         """Both points of one function; one of them at most has a signature."""
@@ -68,6 +72,7 @@ class Point:
             self.before + other.before,
             self.after + other.after,
             self.signature or other.signature,
+            self.fast + other.fast,
         )
 
 
@@ -143,7 +148,8 @@ def _state(fields: dict[str, Any]) -> State:
 
 def _point(fields: dict[str, Any]) -> Point:
     records = {
-        key: tuple(map(_record, fields[key])) for key in ("entry", "exit", "before", "after")
+        key: tuple(map(_record, fields[key]))
+        for key in ("entry", "exit", "before", "after", "fast")
     }
     calls = tuple((name, _record(record)) for name, record in fields["calls"])
     return Point(fields["function"], calls=calls, signature=fields["signature"], **records)

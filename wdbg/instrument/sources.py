@@ -19,8 +19,10 @@ SUCCESS = 1 << 3
 THREADED = 1 << 20
 """Bits of ``wdbg.trace.events.LockFlag``."""
 
-_PREEMPT_MASK, _SOFTIRQ_MASK, _SERVING, _HARDIRQ_MASK = 0xFF, 0xFF00, 0x100, 0xF0000
-"""Parts of the preemption count (include/linux/preempt.h)."""
+_SERVING, _LOW_BITS = IN_SOFTIRQ, 0x77F7F
+"""Of the preemption count (include/linux/preempt.h): bits 0 to 7 are preemption, 8 to 15 softirqs,
+the lowest of which is set while one is served, 16 to 19 interrupts. All bits of these parts but the
+highest ones."""
 _SOURCE = re.compile(r"([a-z]+)(\d*)(?:(\+|<<|\?)(\d+))?")
 
 
@@ -36,6 +38,12 @@ class Scope:
     called: FuncType | None = None
     saved: tuple[tuple[int, int], ...] = ()
     """(parameter, local that keeps it): compilers use parameters' locals for other things."""
+    site: int | None = None
+    """Local that keeps the call's site."""
+    before: tuple[tuple[str, int], ...] = ()
+    """(``wasN+K``, local that keeps it)."""
+    spare: tuple[int, int] | None = None
+    """Locals for the state's making; without them there is none."""
 
     @property
     def result_type(self) -> ValueType | None:
@@ -50,11 +58,7 @@ class Sources:
     def __init__(self, box: Mailbox, current: int | None, state: State | None) -> None:
         self._memory = box.memory
         self._current = current
-        self._state: int | None = None
-        if state is not None and current is not None:
-            self._state = box.add.function(
-                "__wdbg_state", (), (I32,), self._state_body(state), (I32,)
-            )
+        self._state = None if current is None else state
 
     def code(self, source: str, scope: Scope) -> bytes:
         """Leaves an i32; b"" (a constant 0) where the kernel does not have it."""
@@ -62,6 +66,9 @@ class Sources:
         if found is None:
             raise BadInput(f"unknown source {source!r} of a trace record")
         name, number, sign = found[1], int(found[2] or 0), found[3]
+        if name == "was":
+            kept = dict(scope.before).get(source)
+            return b"" if kept is None else op("local.get", kept)
         value = self._plain(name, number, scope)
         if not value or sign is None:
             return value
@@ -108,11 +115,13 @@ class Sources:
         if name == "target":
             return b"" if scope.target is None else op("local.get", scope.target)
         if name == "site":
+            if scope.site is not None:
+                return op("local.get", scope.site)
             return i32_const(0) + access("i32.load", self._memory, layout.CALL_SITE)
         if name == "current":
             return b"" if self._current is None else op("global.get", self._current)
         if name == "state":
-            return b"" if self._state is None else op("call", self._state)
+            return b"" if scope.spare is None else self._state_code(*scope.spare)
         kind = scope.result_type
         if kind is None or scope.result is None:
             return b""
@@ -125,28 +134,32 @@ class Sources:
             return result + op("i32.eqz") + i32_const(3) + op("i32.shl")
         raise BadInput(f"unknown source {name!r} of a trace record")
 
-    def _state_body(self, state: State) -> bytes:
-        """() -> i32: bits of a lock's flags, from the running task."""
-        assert self._current is not None
+    def _state_code(self, count: int, marks: int) -> bytes:
+        """Leaves the bits of a lock's flags, from the running task. A carry out of each part of the
+        preemption count tells whether it is 0, of all parts at once."""
+        state = self._state
+        if state is None or self._current is None:
+            return b""
         task = op("global.get", self._current)
-        count = op("local.get", 0)
 
-        def bit(mask: int, flag: int) -> bytes:
-            return (
-                count + i32_const(mask) + op("i32.and") + i32_const(0) + op("i32.ne")
-                + i32_const(flag.bit_length() - 1) + op("i32.shl") + op("i32.or")
-            )  # fmt: skip
+        def shifted(shift: str, bits: int, flag: int) -> bytes:
+            place = i32_const(bits) + op(shift) + i32_const(flag) + op("i32.and")
+            return op("local.get", marks) + place + op("i32.or")
 
-        serving = bit(_SERVING, IN_SOFTIRQ)
+        serving = op("local.get", count) + i32_const(_SERVING) + op("i32.and") + op("i32.or")
         if state.softirq >= 0:
             serving = self._field(state.softirq, IN_SOFTIRQ)
         return (
-            task + access("i32.load", 0, state.preempt_count) + op("local.set", 0)
-            + task + access("i32.load", 0, state.irqs_off) + i32_const(0) + op("i32.ne")
+            task + access("i32.load", 0, state.irqs_off) + i32_const(0) + op("i32.ne")
             + i32_const(IRQS_OFF.bit_length() - 1) + op("i32.shl")
             + i32_const(STATE_KNOWN) + op("i32.or")
-            + bit(_SOFTIRQ_MASK, BH_OFF) + bit(_HARDIRQ_MASK, IN_HARDIRQ)
-            + serving + bit(_PREEMPT_MASK, PREEMPT_OFF)
+            + task + access("i32.load", 0, state.preempt_count) + op("local.tee", count)
+            + i32_const(_LOW_BITS) + op("i32.and") + i32_const(_LOW_BITS) + op("i32.add")
+            + op("local.get", count) + op("i32.or") + op("local.set", marks)
+            + serving
+            + shifted("i32.shl", 2, PREEMPT_OFF)
+            + shifted("i32.shr_u", 9, BH_OFF)
+            + shifted("i32.shr_u", 12, IN_HARDIRQ)
             + b"".join(self._field(offset, THREADED) for offset in state.threaded)
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from symbols.wasm.leb import decode_u32, encode_signed
 from symbols.wasm.types import FuncType, ValueType
 from wdbg.instrument import layout
-from wdbg.instrument.emit import END, VOID, access, i32_const, if_, op
+from wdbg.instrument.emit import ELSE, END, VOID, access, i32_const, if_, op
 from wdbg.instrument.points import ARG, Point, Record, Recording
 from wdbg.instrument.recorder import ARG_MAX, ARG_SHIFT, CALL_ENTER, CALL_EXIT, Code, RingCode
 from wdbg.instrument.scan import Token
@@ -73,17 +73,24 @@ class SpanPass:
         scope = Scope(kind)
         if calls:
             self._insert(edits, body.code, [self._span(body, scratch, CALL_ENTER)])
+        exit_records: tuple[Record, ...] = ()
+        flag = None
         if point is not None:
-            entry = [self._record(r, scope, scratch) for r in point.entry]
-            scope = replace(scope, saved=self._save_parameters(body, edits, point, kind))
-            self._points_inside(body, edits, point, scope, scratch)
+            fast = bool(point.fast) and self._may_call(body, point)
+            flag = body.add_local(I32) if fast else None
+            exit_records = point.exit
+            if any(_uses(records, "state") for records in (point.entry, _later(point))):
+                scope = replace(scope, spare=(body.add_local(I32), body.add_local(I32)))
+            later = (*_later(point), *(point.entry if fast else ()))
+            entry = [] if fast else [self._record(r, scope, scratch) for r in point.entry]
+            scope = self._save(body, edits, later, scope)
+            self._points_inside(body, edits, point, scope, scratch, flag)
             self._insert(edits, body.code, entry)
             if _uses(point.entry, "site"):
                 clear = i32_const(0) * 2 + access("i32.store", self._ring.memory, layout.CALL_SITE)
                 edits.append((body.code, body.code, clear, -1))
-        exit_records = point.exit if point is not None else ()
         if calls or exit_records:
-            self._wrap(body, edits, kind, scope, exit_records, scratch, calls)
+            self._wrap(body, edits, scope, point or Point(""), scratch, calls, flag)
 
     def import_prelude(self, name: str, kind: FuncType, first_local: int) -> bytes:
         """Code for the start of the wrapper of an imported function: its entry records. It has an
@@ -104,37 +111,65 @@ class SpanPass:
     def _span(self, body: Body, scratch: int, kind: int, check: bool = True) -> Code:
         return self._ring.append(kind | body.function << ARG_SHIFT, scratch, check=check)
 
-    @staticmethod
-    def _save_parameters(
-        body: Body, edits: list[Edit], point: Point, kind: FuncType
-    ) -> tuple[tuple[int, int], ...]:
-        """Copies of the parameters that records after the entry refer to."""
-        later = (*point.exit, *(r for _, r in point.calls), *point.before, *point.after)
+    def _may_call(self, body: Body, point: Point) -> bool:
+        """The function contains a call of one of those that the point wants to know of."""
+        names = {name for name, _ in point.calls}
+        return any(
+            token is Token.CALL and self._called(body, start, end) in names
+            for token, start, end in body.events
+        )
+
+    def _called(self, body: Body, start: int, end: int) -> str:
+        return self._program.names.get(decode_u32(body.data, start + 1, end)[0], "")
+
+    def _save(
+        self, body: Body, edits: list[Edit], later: tuple[Record, ...], scope: Scope
+    ) -> Scope:
+        """Copies of what records after the entry refer to: parameters, the call's site, what
+        parameters pointed at."""
+        kind = scope.function
         text = " ".join(f"{r.when} {' '.join(s for _, s in r.fields)}" for r in later)
         used = sorted({int(n) for n in re.findall(r"param(\d+)", text)})
         saved = [(n, body.add_local(kind.params[n])) for n in used if n < len(kind.params)]
         code = b"".join(op("local.get", n) + op("local.set", local) for n, local in saved)
+        site = None
+        if _uses(later, "site"):
+            site = body.add_local(I32)
+            code += self._sources.code("site", scope) + op("local.set", site)
+        before = []
+        for source in sorted(set(re.findall(r"was\d+\+\d+", text))):
+            value = self._sources.code(source.replace("was", "param"), scope)
+            if value:
+                before.append((source, body.add_local(I32)))
+                code += value + op("local.set", before[-1][1])
         if code:
             edits.append((body.code, body.code, code, -1))
-        return tuple(saved)
+        return replace(scope, saved=tuple(saved), site=site, before=tuple(before))
 
     def _wrap(
         self,
         body: Body,
         edits: list[Edit],
-        kind: FuncType,
         scope: Scope,
-        records: tuple[Record, ...],
+        point: Point,
         scratch: int,
         calls: bool,
+        flag: int | None,
     ) -> None:
         """The block around the body, and what is recorded behind it and at each return."""
-        keep = b""
-        if len(kind.results) == 1 and records:
+        kind, keep = scope.function, b""
+        if len(kind.results) == 1 and point.exit:
             result = body.add_local(kind.results[0])
             scope = replace(scope, result=result)
             keep = op("local.tee", result)
-        codes = [self._record(r, scope, scratch, check=False) for r in records]
+        # Where nothing else looks whether the ring is full, the end has to.
+        check = not calls and (flag is not None or not point.entry)
+        codes = [self._record(r, scope, scratch, check) for r in point.exit]
+        if flag is not None:
+            test = op("local.get", flag)
+            slow = b"".join(code for code, _ in codes)
+            fast = [self._record(r, scope, scratch, check) for r in point.fast]
+            codes = [(test + b"\x04\x40" + slow + ELSE, len(test)), *fast, (END, -1)]
         if calls:
             codes.append(self._span(body, scratch, CALL_EXIT, check=False))
         edits.append((body.code, body.code, b"\x02" + self._block_type(kind), -1))
@@ -158,23 +193,30 @@ class SpanPass:
         return encode_signed(self._ring.type(kind.results))
 
     def _points_inside(
-        self, body: Body, edits: list[Edit], point: Point, scope: Scope, scratch: int
+        self,
+        body: Body,
+        edits: list[Edit],
+        point: Point,
+        scope: Scope,
+        scratch: int,
+        flag: int | None,
     ) -> None:
-        """Calls of named functions, and indirect calls."""
-        data, program = body.data, self._program
+        """Calls of named functions, and indirect calls. `flag` is the local that tells that one of
+        the calls has happened, if there are records to be made at the first one only."""
         flags: dict[str, int] = {}
         for token, start, end in body.events:
             if token is Token.CALL and point.calls:
-                name = program.names.get(decode_u32(data, start + 1, end)[0], "")
+                name = self._called(body, start, end)
                 for callee, record in point.calls:
                     if callee == name:
-                        flag = flags.get(callee)
-                        if flag is None:
-                            flag = flags[callee] = body.add_local(I32)
-                        code, branch = self._record(record, scope, scratch)
-                        first = op("local.get", flag) + op("i32.eqz") + b"\x04\x40"
-                        done = i32_const(1) + op("local.set", flag) + END
-                        edits.append((start, start, first + code + done, len(first) + branch))
+                        mine = flag if flag is not None else flags.get(callee)
+                        if mine is None:
+                            mine = flags[callee] = body.add_local(I32)
+                        put_off = point.entry if flag is not None else ()
+                        codes = [self._record(r, scope, scratch)[0] for r in (*put_off, record)]
+                        first = op("local.get", mine) + op("i32.eqz") + b"\x04\x40"
+                        done = i32_const(1) + op("local.set", mine) + END
+                        edits.append((start, start, first + b"".join(codes) + done, len(first) - 2))
             elif token is Token.INDIRECT and (point.before or point.after):
                 self._indirect(body, edits, point, scope, scratch, start, end)
 
@@ -249,6 +291,12 @@ def signature(kind: FuncType) -> str:
     """A signature as points write it: "i32 i32 -> i32"."""
     left = " ".join(t.text for t in kind.params)
     return f"{left} -> {' '.join(t.text for t in kind.results)}".strip()
+
+
+def _later(point: Point) -> tuple[Record, ...]:
+    """Records after the entry."""
+    calls = (record for _, record in point.calls)
+    return (*point.exit, *point.fast, *calls, *point.before, *point.after)
 
 
 def _uses(records: tuple[Record, ...], source: str) -> bool:

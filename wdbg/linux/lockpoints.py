@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wdbg.instrument.points import ARG, HIGH1, LOW1, LOW2, Point, Record
 from wdbg.trace.events import LOCK_KIND_SHIFT, Kind, LockFlag, LockKind
@@ -116,6 +117,13 @@ _FREQUENT = (LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.RCU)
 """Their releases have no call site, and the state of interrupts is recorded only when a lock has
 been acquired (of RCU not at all): what these do to interrupts they do before they wait."""
 
+_WITH_SLOW_PATHS = (
+    LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.MUTEX, LockKind.WW_MUTEX, LockKind.RT_MUTEX,
+    LockKind.RWSEM, LockKind.SEMAPHORE,
+)  # fmt: skip
+"""Their functions call one of CONTENDED whenever they have to wait. Where one does not, taking the
+lock is a single record."""
+
 CONTENDED = (
     "wasm_cpu_relax", "cpu_relax", "queued_spin_lock_slowpath", "queued_read_lock_slowpath",
     "queued_write_lock_slowpath", "__mutex_lock_slowpath", "__mutex_lock_interruptible_slowpath",
@@ -156,14 +164,20 @@ def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point
     has = record(Kind.LOCK_ACQUIRED, "state")
     releases = record(Kind.LOCK_RELEASE, *(() if kind in _FREQUENT else ("site",)))
     contended = tuple((slow, record(Kind.LOCK_CONTENDED)) for slow in CONTENDED)
+    taken = record(Kind.LOCK_TAKEN, "site", "state") if kind in _WITH_SLOW_PATHS else None
     if does is Does.LOCK:
-        yield Point(name, entry=(begins,), exit=(has,), calls=contended)
+        yield Point(name, (begins,), (has,), contended, fast=() if taken is None else (taken,))
     elif does is Does.LOCK_OR_FAIL:
         ends = (
             record(Kind.LOCK_ACQUIRED, "state", when="result == 0"),
             record(Kind.LOCK_RELEASE, when="result != 0"),
         )
-        yield Point(name, entry=(begins,), exit=ends, calls=contended)
+        fast = () if taken is None else (
+            replace(taken, when="result == 0"),
+            replace(begins, when="result != 0"),
+            ends[1],
+        )  # fmt: skip
+        yield Point(name, (begins,), ends, contended, fast=fast)
     elif does in (Does.TRY, Does.TRY_ZERO):
         source = "success" if does is Does.TRY else "failure"
         yield Point(name, exit=(record(Kind.LOCK_TRY, "state", source, more=LockFlag.TRY),))

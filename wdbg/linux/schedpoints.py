@@ -20,6 +20,8 @@ from wdbg.trace.events import Kind
 
 PRCTL = 167
 """__NR_prctl (include/uapi/asm-generic/unistd.h)."""
+SWITCHES = ("wasm_serialize_tasks", "wasm_create_and_run_task")
+"""The host calls through which every switch of tasks goes: (previous, next ...)."""
 MARK_OPTION = 0x77646267
 """The option of prctl() that writes a mark: "wdbg" as a number. The kernel answers EINVAL."""
 
@@ -84,8 +86,12 @@ def sched_points(task: TaskFields) -> tuple[Point, ...]:
         _fields((HIGH1, "param0"), (LOW2, cpu), (HIGH2, "param1")),
         f"param1 != {cpu}" if cpu else "",
     )
+    before, after = task.source("was0", "prio"), task.source("param0", "prio")
     priority = Record(
-        Kind.SCHED_PRIO, 0, _fields((HIGH1, "param0"), (HIGH2, task.source("param0", "prio")))
+        Kind.SCHED_PRIO,
+        0,
+        _fields((HIGH1, "param0"), (LOW2, before), (HIGH2, after)),
+        f"{before} != {after}" if after else "",
     )
     return (
         *_switch_points(task),
@@ -113,6 +119,12 @@ def sched_points(task: TaskFields) -> tuple[Point, ...]:
     )
 
 
+def switch_points() -> tuple[Point, ...]:
+    """For traces without the scheduler's events: only that another task goes on, in rings."""
+    other = Record(Kind.SWITCHED, 0, ((HIGH1, "param1"),))
+    return tuple(Point(name, entry=(other,)) for name in SWITCHES)
+
+
 def _switch_points(task: TaskFields) -> tuple[Point, ...]:
     """The host calls that switch tasks: (previous, next ...). A task that is still queued to run
     has been preempted or has yielded, whatever state it had set: it is recorded as running."""
@@ -129,9 +141,7 @@ def _switch_points(task: TaskFields) -> tuple[Point, ...]:
         records = (replace(slept, when=f"{queued} == 0"), replace(records[0], when=runs))
         if delayed:
             records += (replace(slept, when=f"{queued} != 0,{delayed} & 255"),)
-    return tuple(
-        Point(name, entry=records) for name in ("wasm_serialize_tasks", "wasm_create_and_run_task")
-    )
+    return tuple(Point(name, entry=records) for name in SWITCHES)
 
 
 SOFTIRQS = (

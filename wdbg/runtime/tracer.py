@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import os
 import struct
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +19,8 @@ from wdbg.instrument import layout
 from wdbg.runtime.memory import GuestFault
 from wdbg.trace.events import Kind
 from wdbg.trace.feed import TaskRow
-from wdbg.trace.ring import ARG_SHIFT, CONTEXT_SIZE, record, wide
+from wdbg.trace.ring import ARG_SHIFT, CONTEXT_SIZE, CONTINUED, record, wide
+from wdbg.trace.shared import SharedRing
 
 if TYPE_CHECKING:
     from wdbg.runtime.machine import Machine
@@ -35,7 +38,10 @@ COMM_LENGTH = 16
 """TASK_COMM_LEN (include/linux/sched.h)."""
 
 _CONTEXT = struct.Struct("<QQQ")
-_CONTEXT_KIND = int(Kind.CONTEXT)  # reading a member of an enumeration is slow
+# Reading a member of an enumeration is slow.
+_CONTEXT_KIND, _SWITCH, _SWITCHED = int(Kind.CONTEXT), int(Kind.SCHED_SWITCH), int(Kind.SWITCHED)
+_HEAD = CONTINUED | 0xFF
+"""Bits of a unit's low word that tell a head's kind."""
 _COMM = struct.Struct("<QQ")
 
 
@@ -80,8 +86,10 @@ class Tracer:
         offsets: TaskOffsets | None,
         *,
         scheduling: bool = True,
+        shared: SharedRing | None = None,
     ) -> None:
-        """`offsets`: None if they are not known; `scheduling`: idleness and new programs too."""
+        """`offsets`: None if they are not known; `scheduling`: idleness and new programs too;
+        `shared`: memory for the ring that outlives this process."""
         self._machine = machine
         self._sink = sink
         self._offsets = offsets
@@ -90,6 +98,13 @@ class Tracer:
         self._head = memoryview(machine.mailbox.ring_head).cast("B").cast("I")
         ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
         self._ring = memoryview(ring).cast("B")
+        self._words = self._ring.cast("I")
+        self._shared = shared
+        if shared is not None:
+            places = base + layout.RING_HEAD, base + layout.RING
+            shared.lay_under(*places)
+            ours = weakref.WeakMethod(self._forked)
+            os.register_at_fork(after_in_child=lambda: (f := ours()) and f(*places))
         self._guest = memoryview(machine.memory.words).cast("B")
         self._task: Task | None = None
         self._cpu = self._end = self._skipped = 0
@@ -115,20 +130,28 @@ class Tracer:
 
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
         """A fiber goes on: on `cpu`, in a quantum that ends at tick `end`."""
-        if (
-            task is not self._task
-            or end != self._end
-            or cpu != self._cpu
-            or skipped != self._skipped
-        ):
+        same = end == self._end and cpu == self._cpu and skipped == self._skipped
+        if not same or task is not self._task:
             if task.pointer not in self._settled:
                 self._look_at(task)
             if self._machine.ticks - self._drained >= DRAIN_TICKS:
                 self.drain()
-            self._set_context(cpu, task, end, skipped)
+            if same and self._told(task.pointer):
+                self._task = task
+            else:
+                self._set_context(cpu, task, end, skipped)
         if self._idle and cpu in self._idle:
             self._idle.discard(cpu)
             self._add(Kind.IDLE_EXIT, {})
+
+    def _told(self, pointer: int) -> bool:
+        """The last record is that of a switch to this task."""
+        words, end = self._words, self._head[0] >> 2
+        return (
+            end >= 6
+            and words[end - 1] == pointer
+            and (words[end - 6] & _HEAD == _SWITCH or words[end - 4] & _HEAD == _SWITCHED)
+        )
 
     def idle(self, cpu: int) -> None:
         """The CPU of the context in force waits for an interrupt."""
@@ -166,9 +189,18 @@ class Tracer:
             self._sink.raw(self._ring[:size])
             self._handed_over += size
             self._head[0] = 0
+            if self._shared is not None:
+                self._shared.control.base = self._handed_over
             self._look_at_all()
             if self._task is not None:  # what a flight recorder keeps may begin here
                 self._set_context(self._cpu, self._task, self._end, self._skipped)
+
+    def _forked(self, *places: int) -> None:
+        """In a forked copy of the process: it records nothing more."""
+        if self._shared is not None:
+            self._shared.copy_under(*places)
+            self._shared = None
+        self._sink = Nowhere()
 
     def recorded(self) -> int:
         """Bytes of ring records so far."""
@@ -251,12 +283,12 @@ class Tracer:
         if offsets is None or not self._readable(pointer):
             if pointer not in self._names:
                 self._names[pointer] = ()
-                self._row(TaskRow(self._machine.ticks, pointer, 0, 0, task.name))
+                self._row(pointer, 0, 0, task.name)
             return
         self._names[pointer] = _COMM.unpack_from(self._guest, pointer + self._comm_at)
         words = self._machine.memory.words
         pid, tgid = words[pointer + offsets.pid >> 2], words[pointer + offsets.tgid >> 2]
-        self._row(TaskRow(self._machine.ticks, pointer, pid, tgid, self._comm(task)))
+        self._row(pointer, pid, tgid, self._comm(task))
 
     def _readable(self, pointer: int) -> bool:
         """The guest has memory where a task's names would be; memory does not shrink."""
@@ -276,6 +308,32 @@ class Tracer:
         raw = bytes(self._guest[at : at + COMM_LENGTH])
         return raw.split(b"\0")[0].decode("utf-8", "backslashreplace")
 
-    def _row(self, row: TaskRow) -> None:
-        self.drain()  # rows count before the records that follow them
-        self._sink.task(row)
+    def _row(self, pointer: int, pid: int, tgid: int, comm: str) -> None:
+        at = self.recorded()
+        if self._context_at == self._head[0]:
+            at -= CONTEXT_SIZE  # the next context may come in the place of the last one
+        self._sink.task(TaskRow(self._machine.ticks, pointer, pid, tgid, comm, max(at, 0)))
+
+
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    def raw(self, records: memoryview) -> None:
+        """Nothing."""
+
+    def task(self, row: TaskRow) -> None:
+        """Nothing."""
+
+    def string(self, text: str) -> int:
+        """No number."""
+        return 0
+
+    def trigger(self, reason: str) -> None:
+        """Nothing."""
+
+    def close(self, facts: dict[str, object]) -> None:
+        """Nothing."""
+
+    def fileno(self) -> int:
+        """There is no pipe."""
+        raise OSError("no pipe")

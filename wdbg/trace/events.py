@@ -19,6 +19,8 @@ class Kind(enum.IntEnum):
     """In rings only, see `ring`: from here on another CPU, task or quantum."""
     LOST = 2
     """Events that the recorder could not keep were here."""
+    SWITCHED = 3
+    """In rings only, see `ring`: from here on another task."""
 
     CALL_ENTER = 4
     CALL_EXIT = 5
@@ -36,6 +38,8 @@ class Kind(enum.IntEnum):
     """Initialised: belongs to the class from here on."""
     LOCK_NOTE = 14
     """Something else that annotations tell of a lock, or of all: `LockNote`."""
+    LOCK_TAKEN = 15
+    """In rings only: LOCK_ACQUIRE and LOCK_ACQUIRED at once, nothing was in the way."""
 
     SCHED_SWITCH = 16
     SCHED_WAKING = 17
@@ -413,7 +417,7 @@ _RANGES: dict[Table, tuple[Kind, ...]] = {
 }  # fmt: skip
 
 TABLE_OF: dict[Kind, Table] = {kind: table for table, kinds in _RANGES.items() for kind in kinds}
-"""The table of each kind; CONTEXT has none."""
+"""The table of each kind; those in rings only have none."""
 
 KINDS_OF = _RANGES
 """The kinds of each table."""

@@ -18,10 +18,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from wdbg.errors import WdbgError
+from wdbg.trace.shared import SharedRing
 
 FRAME = struct.Struct("<II")
 MAX_FRAME = 64 << 20
 """Bytes of the longest payload."""
+PART_SIZE = 1 << 19
+"""Bytes of a PART."""
 
 
 class FrameType(enum.IntEnum):
@@ -39,6 +42,11 @@ class FrameType(enum.IntEnum):
     """u32 number, then UTF-8 text."""
     TRIGGER = 6
     """UTF-8 reason: a flight recorder has fed what it held. Stored as the fact `trigger`."""
+    PART = 8
+    """Like RAW, but the last record may go on in the next frame."""
+    AT = 9
+    """u64: position of the next RAW's first byte, if it does not follow what came before. What
+    comes up to the next CONTEXT record is left out then."""
     END = 7
     """JSON object: facts about the end, stored as they are (`run_hash`, `status` ...)."""
 
@@ -99,6 +107,9 @@ class TaskRow:
     """0 for idle tasks."""
     tgid: int
     comm: str
+    at: int = -1
+    """Position (bytes of RAW since the start) of the first record that it holds for; -1: of the
+    next one that is fed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +127,23 @@ class LockClassRow:
 class Feed:
     """A trace file being written by a process of its own. Close it, or the file has no index."""
 
-    def __init__(self, path: Path | None, header: TraceHeader, reader: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        header: TraceHeader,
+        reader: Sequence[str] = (),
+        shared: SharedRing | None = None,
+    ) -> None:
         """`reader`: the command that reads the pipe, if that is not the writer of `path`; it may
-        do without a file."""
+        do without a file. `shared`: where it finds the last records if this process is killed."""
         command = list(reader) or [sys.executable, "-m", "wdbg.trace.record", str(path)]
+        files: tuple[int, ...] = ()
+        if shared is not None:
+            files = (shared.file,)
+            command += ["--shared", *map(str, (shared.file, shared.ring_size, shared.keep))]
         # A session of its own: Ctrl-C in the terminal ends the guest, the writer then sees EOF.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True
+            command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True, pass_fds=files
         )
         assert self._process.stdin is not None
         self._pipe = self._process.stdin
@@ -135,8 +156,17 @@ class Feed:
         """Ring contents: whole records."""
         self._frame(FrameType.RAW, records)
 
+    def part(self, records: memoryview) -> None:
+        """Records of which the last one may go on in the next part."""
+        for start in range(0, len(records), PART_SIZE):
+            self._frame(FrameType.PART, records[start : start + PART_SIZE])
+
+    def at(self, position: int) -> None:
+        """The next records are those from this position on."""
+        self._frame(FrameType.AT, struct.pack("<Q", position))
+
     def task(self, row: TaskRow) -> None:
-        """A task is new, or is called otherwise from now on. Counts before records not yet fed."""
+        """A task is new, or is called otherwise from now on."""
         self._json(FrameType.TASK, asdict(row))
 
     def classes(self, rows: list[LockClassRow]) -> None:

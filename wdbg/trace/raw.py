@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wdbg.trace.batch import RUN, TABLE_BY_KIND, U32, U64, Batch, Column, Columns, Places, Rows
+from wdbg.trace.batch import RUN, TABLE_BY_KIND, U8, U32, U64, Batch, Column, Columns, Places, Rows
 from wdbg.trace.events import FIELDS, Field, Kind, Meaning, Slot, Table
 from wdbg.trace.ring import ARG_SHIFT, LOW_MAX
 
@@ -41,13 +41,14 @@ def decode(data: bytes | bytearray, context: Context, number_of: NumberOf) -> tu
     low = words[0 : 2 * units : 2]
     heads = np.flatnonzero(low.view(np.int32) > 0)
     kinds = low[heads].astype(np.uint8)
+    damaged = int(np.count_nonzero(_UNKNOWN[kinds]))
+    bounds = _boundaries(low, heads, kinds)
+    runs, stands, after = _runs(words, heads[bounds], kinds[bounds], context)
+    heads, kinds, bounds = _split_taken(heads, kinds, bounds)
     tables_of = TABLE_BY_KIND[kinds]
     known = tables_of != 0
-    is_context = kinds == Kind.CONTEXT
-    contexts = np.flatnonzero(is_context)
-    runs, after = _contexts(words, heads[contexts], context)
-    # Events before each context: there its run starts.
-    starts = np.concatenate(([0], np.cumsum(known)[contexts])).astype(np.int64)
+    # Events before each boundary, a switch itself included: there its run starts.
+    starts = np.concatenate(([0], np.cumsum(known)[bounds])).astype(np.int64)
     places, kinds, tables_of = heads[known], kinds[known], tables_of[known]
     lengths = np.diff(np.concatenate((starts, [len(places)])))
     tick = np.repeat(runs["tick_end"], lengths) - words[2 * places + 1]
@@ -60,11 +61,43 @@ def decode(data: bytes | bytearray, context: Context, number_of: NumberOf) -> tu
     batch_runs = np.empty(int(np.count_nonzero(used)), RUN)
     batch_runs["start"] = starts[used]
     batch_runs["cpu"] = runs["cpu"][used]
-    stands = np.concatenate(([0], heads[contexts]))[used]
-    batch_runs["task"] = number_of(runs["task"][used], stands)
+    batch_runs["task"] = number_of(runs["task"][used], stands[used])
     batch_runs["skipped"] = runs["skipped"][used]
-    damaged = len(heads) - len(contexts) - len(places)
     return Batch(kinds, tick, batch_runs, tables, damaged), after
+
+
+_BOUNDARY = np.zeros(256, bool)
+_BOUNDARY[[Kind.CONTEXT, Kind.SWITCHED, Kind.SCHED_SWITCH]] = True
+_UNITS = ((Kind.SWITCHED, 1), (Kind.SCHED_SWITCH, 2))
+"""Kinds that tell the next task, and the further unit that does."""
+_UNKNOWN = TABLE_BY_KIND == 0
+_UNKNOWN[[Kind.CONTEXT, Kind.SWITCHED, Kind.LOCK_TAKEN]] = False
+
+
+def _boundaries(low: U32, heads: Places, kinds: U8) -> Places:
+    """Numbers of the records behind which another run begins; whole ones only."""
+    bounds = np.flatnonzero(_BOUNDARY[kinds])
+    ends = heads[bounds]
+    for kind, unit in _UNITS:
+        ends = ends + np.where(kinds[bounds] == kind, unit, 0)
+    whole = (kinds[bounds] == Kind.CONTEXT) | (low.take(ends, mode="clip") > LOW_MAX)
+    found: Places = bounds[whole]
+    return found
+
+
+def _split_taken(heads: Places, kinds: U8, bounds: Places) -> tuple[Places, U8, Places]:
+    """LOCK_TAKEN becomes LOCK_ACQUIRE and LOCK_ACQUIRED, both of the same record."""
+    taken = kinds == Kind.LOCK_TAKEN
+    if not taken.any():
+        return heads, kinds, bounds
+    times = taken.astype(np.intp) + 1
+    ends = np.cumsum(times)
+    bounds = ends[bounds] - 1
+    heads, kinds = np.repeat(heads, times), np.repeat(kinds, times)
+    second = ends[taken] - 1
+    kinds[second] = Kind.LOCK_ACQUIRED
+    kinds[second - 1] = Kind.LOCK_ACQUIRE
+    return heads, kinds, bounds
 
 
 _RAW_RUN = np.dtype(
@@ -72,8 +105,9 @@ _RAW_RUN = np.dtype(
 )
 
 
-def _contexts(words: U32, heads: Places, context: Context) -> tuple[Rows, Context]:
-    """The contexts in force: that at the start, then one a CONTEXT record at units `heads`."""
+def _runs(words: U32, heads: Places, kinds: U8, context: Context) -> tuple[Rows, Places, Context]:
+    """What is in force: at the start, and from each record at units `heads` on; the units that
+    tell the task. After a switch CPU and quantum stay what they were."""
     runs = np.empty(len(heads) + 1, _RAW_RUN)
     runs[0] = (context.cpu, context.task, context.tick_end, context.skipped)
     word = heads * 2
@@ -81,10 +115,24 @@ def _contexts(words: U32, heads: Places, context: Context) -> tuple[Rows, Contex
     runs["task"][1:] = words[word + 1]
     runs["tick_end"][1:] = _wide(words, word + 2)
     runs["skipped"][1:] = _wide(words, word + 4)
-    last = runs[-1]
-    return runs, Context(
-        int(last["cpu"]), int(last["task"]), int(last["tick_end"]), int(last["skipped"])
-    )
+    stands = np.concatenate(([0], heads))
+    is_context = np.concatenate(([True], kinds == Kind.CONTEXT))
+    if not is_context.all():
+        last = np.maximum.accumulate(np.where(is_context, np.arange(len(runs)), 0))
+        for name in ("cpu", "tick_end", "skipped"):
+            runs[name] = runs[name][last]
+        for kind, unit in _UNITS:
+            mine = np.flatnonzero(kinds == kind)
+            runs["task"][mine + 1] = words[word[mine] + 2 * unit + 1]
+    last_run = runs[-1]
+    return (
+        runs,
+        stands,
+        Context(
+            int(last_run["cpu"]), int(last_run["task"]), int(last_run["tick_end"]),
+            int(last_run["skipped"]),
+        ),
+    )  # fmt: skip
 
 
 def _wide(words: U32, word: Places) -> U64:

@@ -17,6 +17,10 @@ comes from the last CONTEXT record, which the host puts in before every fiber th
     further  skipped: virtual nanoseconds that no tick accounts for (a tick's time is
              skipped + tick * ns_per_tick)
 
+Three kinds are in rings only. CONTEXT is the above; SWITCHED (further: high = address of the
+task_struct) says that another task goes on, with all else as it was; so does SCHED_SWITCH, for its
+`next`; LOCK_TAKEN, with the fields of the lock kinds, is LOCK_ACQUIRE and LOCK_ACQUIRED at once.
+
 A record of the host itself (console output, the task that a fork made ...) has as its `high` what
 the tick global would have held. Units that are 0 are padding. Ticks never go backwards.
 """
