@@ -35,6 +35,7 @@ PATCHES = HERE / "patches"
 ARCH = HERE / "arch" / "wasm"
 CONFIGS = ARCH / "configs"
 USER = HERE / "user"
+BUGS = HERE.parent / "bugs"
 
 FORMAT = "1"
 """Part of every key: another one makes all builds new."""
@@ -70,7 +71,8 @@ def make_plan(args: argparse.Namespace) -> Plan:
     sha256 = source.tarball_key(tarball, root / "tarballs.json")
     tree = source.tree_key(sha256, PATCHES)
     # a changed fragment concerns only the kernels that it is part of
-    port = cache.key_of(tree, cache.files_key(ARCH, leave_out="configs"))
+    bugs = cache.key_of(*(path.read_bytes() for path in source.kernel_files(BUGS)))
+    port = cache.key_of(tree, cache.files_key(ARCH, leave_out="configs"), bugs)
     script = (HERE / "guestbuild" / "kernel.py").read_bytes()
     kernel = cache.key_of(FORMAT, port, json.dumps(settings), llvm.version, script)
     gdb = cache.key_of(kernel, (HERE / "guestbuild" / "gdbscripts.py").read_bytes())
@@ -124,7 +126,7 @@ class Builder:
         with self._locked(f"make-{plan.port}"):
             if not port.is_dir():
                 with cache.making(plan.root, plan.port) as work:
-                    source.overlay(tree, ARCH, work)
+                    source.overlay(tree, ARCH, BUGS, work)
             os.utime(port)
 
     def _kernel(self) -> None:

@@ -136,8 +136,15 @@ def apply_patches(tree: Path, patches: Path) -> None:
             raise BuildError(f"{path.name} does not apply to this kernel source: {reason}")
 
 
-def overlay(tree: Path, arch: Path, out: Path) -> None:
-    """Make `out` a source tree with our arch/wasm: relative links into `tree`, and a copy of ours.
+def kernel_files(directory: Path) -> list[Path]:
+    """What a kernel build reads in a directory that also has other files."""
+    files = directory.iterdir()
+    return sorted(p for p in files if p.suffix in (".c", ".h") or BUILD_FILE.search(p.name))
+
+
+def overlay(tree: Path, arch: Path, bugs: Path, out: Path) -> None:
+    """Make `out` a source tree with our arch/wasm: relative links into `tree`, and a copy of ours,
+    in which `bugs` is arch/wasm/bugs.
 
     `out` will be moved to a sibling of its parent's parent: ROOT/work/x -> ROOT/port/KEY.
     """
@@ -149,3 +156,6 @@ def overlay(tree: Path, arch: Path, out: Path) -> None:
     for entry in sorted((tree / "arch").iterdir()):
         (out / "arch" / entry.name).symlink_to(PurePosixPath("..") / up / "arch" / entry.name)
     shutil.copytree(arch, out / "arch" / "wasm", ignore=shutil.ignore_patterns("__pycache__"))
+    (out / "arch" / "wasm" / "bugs").mkdir()
+    for path in kernel_files(bugs):
+        shutil.copy(path, out / "arch" / "wasm" / "bugs" / path.name)
