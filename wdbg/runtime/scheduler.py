@@ -26,6 +26,10 @@ FORCED = -1
 """Instead of the number of an access: a scheduling point that the guest's own doing made."""
 
 
+_NEVER = 1 << 62
+"""A tick that does not come."""
+
+
 class Point(NamedTuple):
     """Where a scheduler is asked."""
 
@@ -216,10 +220,17 @@ class Scripted:
 class Takeover:
     """One scheduler up to a tick, where its quantum is cut, another one from there on."""
 
-    def __init__(self, first: Scheduler, second: Scheduler | None = None, tick: int = 1 << 62):
+    def __init__(
+        self, first: Scheduler, second: Scheduler | None = None, tick: int = _NEVER
+    ) -> None:
         self.first = first
         self.second = second
         self.tick = tick
+
+    @property
+    def set(self) -> bool:
+        """The tick is known."""
+        return self.tick < _NEVER
 
     def pick(self, ready: list[Cpu], point: Point) -> Turn:
         """As the scheduler says whose turn it is."""

@@ -1,0 +1,113 @@
+"""`wdbg explore`: try many schedules of a workload, keep the ones that find something."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wdbg.cli.exploreflags import add_search_arguments, boot_options, start_and_limits
+from wdbg.errors import BadInput
+from wdbg.runtime.boot import BootOptions, boot
+from wdbg.runtime.console import StreamConsole
+
+if TYPE_CHECKING:
+    from wdbg.explore.minimise import Minimal
+    from wdbg.explore.outcome import Outcome
+    from wdbg.explore.search import Progress, Result
+    from wdbg.explore.start import Start
+    from wdbg.explore.trial import Limits, Trials
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add_search_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Boot, search, make small, write down."""
+    if args.compare is not None:
+        from wdbg.cli.exploring import compare_recordings
+
+        return compare_recordings(*args.compare)
+    options = boot_options(args)
+    start, limits = start_and_limits(args)
+    return _search(args, options, start, limits)
+
+
+def _search(args: argparse.Namespace, options: BootOptions, start: Start, limits: Limits) -> int:
+    from wdbg.cli.exploring import Display, write_finding
+    from wdbg.explore.minimise import Minimiser
+    from wdbg.explore.outcome import KINDS
+    from wdbg.explore.schedules import Workload
+    from wdbg.explore.search import Search, survey
+    from wdbg.explore.start import go_to_start
+    from wdbg.explore.trial import Trials
+
+    wanted = set(args.until or KINDS)
+    began = time.monotonic()
+    machine = boot(options, StreamConsole(None))
+    stop = go_to_start(machine, start)
+    if stop is not None:
+        raise BadInput(
+            f"the run ended ({stop.kind.value} {stop.message}) before {start} came",
+            "--from PLACE says where the workload begins",
+        )
+    trials = Trials(machine, limits)
+    work = Workload(
+        machine.ticks, 1, (), args.accesses if options.cuts else 0, args.depth, args.bound
+    )
+    first, work = survey(trials, work, limits)
+    _say(
+        f"booted in {time.monotonic() - began:.2f} s; the workload begins at tick {work.start}, "
+        f"takes {work.length} ticks and {first.quanta - machine.quanta} turns"
+    )
+    with Display(args.schedules) as display:
+        if _is_finding(first, wanted):
+            display.note("the schedule without preemptions shows it already")
+            found = {first.identity: (0, first)}
+            counts = {first.identity: 1}
+            result = None
+        else:
+            search = Search(
+                trials, args.strategy, work, jobs=args.jobs,
+                wanted=lambda outcome: _is_finding(outcome, wanted),
+                most=0 if args.keep_going else 1,
+            )  # fmt: skip
+            result = search.run(args.schedules, display.show)
+            found, counts = result.found, result.counts
+    if result is not None:
+        _summary(result)
+    findings = sorted(found.values(), key=lambda item: item[0])
+    if not args.keep_going:
+        findings = findings[:1]
+    for number, outcome in findings:
+        with Display(None) as display:
+            minimal = Minimiser(trials, outcome, display.minimising).run()
+        write_finding(
+            args, options, start, trials.limits, minimal, number, counts[outcome.identity]
+        )
+    return int(bool(findings))
+
+
+def _is_finding(outcome: Outcome, wanted: set[str]) -> bool:
+    return bool(outcome.kind) and (
+        outcome.kind in wanted or (outcome.kind == "hang" and "deadlock" in wanted)
+    )
+
+
+def _summary(result: Result) -> None:
+    rate = result.done / result.seconds if result.seconds else 0.0
+    _say(
+        f"{result.done} schedules in {result.seconds:.1f} s ({rate:.0f} a second), "
+        f"{len(result.orders)} distinct, {len(result.found)} "
+        f"finding{'' if len(result.found) == 1 else 's'}"
+    )
+
+
+def _say(text: str) -> None:
+    print(f"wdbg: {text}", file=sys.stderr, flush=True)
