@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wdbg.cli.exploreflags import add_search_arguments, boot_options, start_and_limits
@@ -16,11 +13,10 @@ from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 
 if TYPE_CHECKING:
-    from wdbg.explore.minimise import Minimal
     from wdbg.explore.outcome import Outcome
-    from wdbg.explore.search import Progress, Result
+    from wdbg.explore.search import Result
     from wdbg.explore.start import Start
-    from wdbg.explore.trial import Limits, Trials
+    from wdbg.explore.trial import Limits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,8 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     add("--text", action="append", default=[], metavar="REGEX",
         help="a console line that matches is a finding")  # fmt: skip
     add("--limit", type=float, metavar="SECONDS",
-        help="virtual time after which a schedule hangs (default: by what the workload takes)")  # fmt: skip
+        help="virtual time after which a schedule counts as hung (default: by what the "
+        "workload takes)")  # fmt: skip
     add("--keep-going", action="store_true", help="look for different findings, not one")
     add("-o", "--output", type=Path, default=Path(), metavar="DIRECTORY",
         help="where recordings are written (default: here)")  # fmt: skip

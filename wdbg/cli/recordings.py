@@ -13,6 +13,7 @@ from wdbg.runtime.engine import ENGINE_CONFIG
 from wdbg.runtime.guest import guest_root
 from wdbg.runtime.kernel import read_module
 from wdbg.runtime.recording import Recording
+from wdbg.runtime.scheduler import DEFAULT_DEPTH, Decision
 
 _ENGINE = ENGINE_CONFIG.split(";")[0]
 _KERNEL, _INITRD = "vmlinux.wasm", "initrd.cpio"
@@ -36,6 +37,9 @@ def describe(options: BootOptions) -> Recording:
         memory=options.memory,
         seed=options.seed,
         schedule=options.schedule,
+        policy={"depth": options.depth} if options.schedule == "pct" else {},
+        needs=("cuts",) if options.cuts else (),
+        decisions=options.decisions,
         frozen_clock=options.frozen_clock,
         wdbg=instrumenter_version(),
         engine=_ENGINE,
@@ -57,6 +61,9 @@ def options_of(recording: Recording, kernel: Path | None, initrd: Path | None) -
         memory=recording.memory,
         seed=recording.seed,
         schedule=recording.schedule,
+        depth=recording.policy.get("depth", DEFAULT_DEPTH),
+        decisions=tuple(Decision(*entry) for entry in recording.decisions),
+        cuts="cuts" in recording.needs,
         frozen_clock=recording.frozen_clock,
     )
 

@@ -21,6 +21,7 @@ from wdbg.runtime.boot import VARIANTS, BootOptions
 from wdbg.runtime.console import Console, StreamConsole, TerminalConsole
 from wdbg.runtime.guest import default_guest
 from wdbg.runtime.machine import Machine
+from wdbg.runtime.scheduler import DEFAULT_DEPTH
 
 if TYPE_CHECKING:
     from wdbg.cli.tracing import TraceRequest
@@ -46,8 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cpus", type=int, default=4, metavar="N", help="virtual CPUs (default 4)")
     add("--memory", type=int, default=128, metavar="MIB", help="guest memory (default 128)")
     add("--seed", type=int, metavar="N", help="seed of the random schedule")
-    add("--schedule", choices=("rr", "random"),
+    add("--schedule", choices=("rr", "random", "pct"),
         help="who runs next (default: random with --seed, else round robin)")  # fmt: skip
+    add("--depth", type=int, default=DEFAULT_DEPTH, metavar="N",
+        help=f"of pct: priorities change N-1 times (default {DEFAULT_DEPTH})")  # fmt: skip
     add("--exec", dest="command", metavar="COMMAND",
         help="run this shell command in the guest, then power off")  # fmt: skip
     add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")
@@ -76,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--memory {args.memory}: {MIN_MEMORY} to {MAX_MEMORY} MiB are possible")
     if args.seed is not None and not 0 <= args.seed < 1 << 64:
         raise BadInput(f"--seed {args.seed}: 0 to 2^64-1 are possible")
+    if not 1 <= args.depth <= 100:
+        raise BadInput(f"--depth {args.depth}: 1 to 100 are possible")
     if args.timeout is not None and not args.timeout > 0:
         raise BadInput(f"--timeout {args.timeout}: more than 0 seconds are needed")
     kernel, initrd = args.kernel, args.initrd
@@ -101,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         memory=args.memory << 20,
         seed=args.seed,
         schedule=args.schedule or ("rr" if args.seed is None else "random"),
+        depth=args.depth,
         variant=args.variant,
         frozen_clock=args.freeze_clock,
         recording=None if trace is None else trace.recording,

@@ -28,7 +28,8 @@ NOBODY = -1
 
 
 class Step(NamedTuple):
-    """When CPU `before` has run `own` ticks and has come to `access` (see `Point`), `cpu` goes on."""
+    """When CPU `before` has run `own` ticks and has come to `access` (see `Point`), `cpu` goes on.
+    """
 
     before: int
     own: int

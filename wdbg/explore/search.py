@@ -18,13 +18,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from wdbg.errors import WdbgError
 from wdbg.explore.history import busy_stretches
 from wdbg.explore.outcome import Outcome
 from wdbg.explore.schedules import Workload, make_schedule
 from wdbg.explore.trial import Limits, TrialError, Trials, die_with_parent
-from wdbg.runtime.machine import Machine
 
 LIMIT_FACTOR = 20
 """A schedule may take so many times what the one without preemptions takes, and then some."""
@@ -33,6 +33,9 @@ FIRST_TICKS, FIRST_QUANTA, FIRST_NS = 2_000_000_000, 2_000_000, 1_000_000_000_00
 """What the schedule without preemptions may take: ticks, quanta, virtual nanoseconds."""
 REPORT_SECONDS = 0.1
 """Time between two messages of a worker."""
+
+Report = tuple[int, list[str], "tuple[int, Outcome] | None"]
+"""A worker's message: schedules done, digests of new orders, a finding and its number."""
 
 _HEAD = struct.Struct("<I")
 _NEXT = struct.Struct("<q")
@@ -210,7 +213,7 @@ class Search:
     def _take(self, message: object, result: Result) -> None:
         if isinstance(message, WdbgError):
             raise message
-        done, fresh, found = message  # type: ignore[misc]
+        done, fresh, found = cast("Report", message)
         result.done += done
         result.orders.update(fresh)
         if found is None:

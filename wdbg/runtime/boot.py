@@ -17,6 +17,7 @@ from wdbg.runtime.machine import NS_PER_TICK, Machine
 from wdbg.runtime.probes import Probes
 from wdbg.runtime.program import Programs
 from wdbg.runtime.scheduler import (
+    DEFAULT_DEPTH,
     Decision,
     Pct,
     RoundRobin,
@@ -51,7 +52,7 @@ class BootOptions:
     seed: int | None = None
     schedule: str = "rr"
     """"rr", "random", "pct" or "scripted"."""
-    depth: int = 3
+    depth: int = DEFAULT_DEPTH
     """Of "pct": one more than the places at which priorities change."""
     decisions: tuple[Decision, ...] = ()
     """Of "scripted": round robin up to the tick of the first of them, then `Scripted`."""

@@ -22,6 +22,9 @@ LONGEST_QUANTUM = 2 * DEFAULT_QUANTUM
 LONE_QUANTUM = 1 << 24
 """Longest quantum of a lone CPU: bounds how long a request to stop waits."""
 
+DEFAULT_DEPTH = 3
+"""Of `Pct`: finds what takes two changes of priority."""
+
 FORCED = -1
 """Instead of the number of an access: a scheduling point that the guest's own doing made."""
 
