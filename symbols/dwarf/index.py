@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from symbols.dwarf.build import Progress, build
 from symbols.dwarf.constants import Tag
 from symbols.dwarf.lines import END_SEQUENCE, PROLOGUE_END, STATEMENT
 from symbols.dwarf.records import NONE, NameKind, VariableFlag
+from symbols.dwarf.scopes import LocalVariable, Scopes
 from symbols.dwarf.sections import Sections
 from symbols.dwarf.store import Store, StoreError, tidy, write
 from symbols.dwarf.types import Type, Types
@@ -309,6 +310,19 @@ class Index:
         return Types(Sections.of(self.module), self._column("units.offset"))
 
     # ---- reading the columns
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Reader of functions' variables."""
+        return Scopes(Sections.of(self.module), self.types)
+
+    def variables_in_scope(self, address: int) -> Sequence[LocalVariable]:
+        """Parameters and local variables at an address of code; () if DWARF says nothing of it.
+        SymbolsError if it is damaged there."""
+        function = self.function_at(address)
+        if function is None or function.entry is None:
+            return ()
+        return self.scopes.at(function.entry, address)
 
     def _column(self, name: str) -> memoryview[int]:
         return self._store.column(name)
