@@ -20,7 +20,7 @@ from symbols.dwarf.records import NONE, NameKind, VariableFlag
 from symbols.dwarf.scopes import LocalVariable, Scopes
 from symbols.dwarf.sections import Sections
 from symbols.dwarf.store import Store, StoreError, tidy, write
-from symbols.dwarf.types import Type, Types
+from symbols.dwarf.types import Type, TypeKind, Types
 from symbols.errors import SymbolsError
 from symbols.wasm import Module
 
@@ -268,6 +268,16 @@ class Index:
         except SymbolsError:
             return None
         return found if inside else None
+
+    def pointer_variables(self) -> Iterator[Variable]:
+        """Variables with static storage that are pointers, at fixed addresses."""
+        for number in range(len(self._column("variables.address"))):
+            try:
+                found = self._variable(number)
+                if not found.relative and found.type.bare.kind is TypeKind.POINTER:
+                    yield found
+            except SymbolsError:
+                continue
 
     def struct(self, name: str) -> Type | None:
         """The struct or union of a name or typedef."""

@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients.dap import Adapter, Message
 from tests.clients.live import LiveGuest, live_guest
-from wdbg.gdbstub.symbolfiles import source_map
 from wdbg.runtime.guest import Guest
+from wdbg.runtime.sources import source_map
 
 pytestmark = pytest.mark.guest
 

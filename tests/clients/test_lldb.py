@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients.live import CROWD, LiveGuest, live_guest
 from tests.clients.lldb import DEADLINE, Client, Transcript, run
-from wdbg.gdbstub.symbolfiles import source_map
 from wdbg.runtime.guest import Guest
+from wdbg.runtime.sources import source_map
 
 pytestmark = pytest.mark.guest
 

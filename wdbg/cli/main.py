@@ -21,7 +21,7 @@ VERBS = {
     "guest": "build the example guest: Linux compiled to WebAssembly",
     "symbols": "look up addresses, names and lines; write the ELF file for GDB",
     "trace": "show a recorded trace, export it to other tools, cut it",
-    "report": "what a trace tells: scheduling latencies, calls, locks",
+    "report": "what a trace or dump tells: scheduling, calls, locks, crashes",
     "dump": "write a guest's state to a file; show, export and debug such files",
     "doctor": "say what a kernel module is and whether it can run",
 }

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from wdbg.analysis.calls import FunctionTimes, call_tree, collapsed, function_times
 from wdbg.analysis.lockstat import POINTS, LockStat, lock_stats
 from wdbg.analysis.sched import Stretch, TaskTimes, stretches, task_times
+from wdbg.cli.crash import add_crash_parser
 from wdbg.cli.races import add_race_arguments, report_races
 from wdbg.cli.trace import file_verb, warn
 from wdbg.errors import BadInput
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     locks.add_argument("--limit", type=int, default=50, metavar="N", help="classes (default 50)")
     races = file_verb(verbs, "races", "accesses that nothing orders", report_races)
     add_race_arguments(races)
+    add_crash_parser(verbs)
     for parser in (sched, calls, locks):
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 

@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 from wdbg.gdbstub.listener import LOOPBACK, Address
-from wdbg.gdbstub.symbolfiles import script_of, source_map
+from wdbg.gdbstub.symbolfiles import script_of
+from wdbg.runtime.sources import source_map
 
 _ANY = frozenset({"0.0.0.0", "::"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +13,9 @@ from symbols.shadow.cache import cached_elf, write_whole
 from symbols.shadow.gdbscript import gdb_script
 from symbols.wasm.module import Module
 from wdbg.errors import BadInput
-
-SOURCE_PREFIX = "/usr/src/linux-6.12-wdbg"
-"""How DWARF of the example guest's kernels calls the directory of the kernel's source."""
-
-PROGRAM_PREFIX = "linux"
-"""The same in its programs, for headers of the kernel's that they are compiled with."""
+from wdbg.runtime.sources import PROGRAM_PREFIX, SOURCE_PREFIX, kernel_source
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
-_BUILD_INFO_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,7 @@ def write_script(kernel: Path, elf: Path) -> Path:
     kernel, elf = kernel.resolve(), elf.resolve()
     guest = kernel.parent
     sources = {}
-    source = _source(guest)
+    source = kernel_source(guest)
     if source is not None:
         sources[SOURCE_PREFIX] = source
         sources[PROGRAM_PREFIX] = source
@@ -110,22 +103,3 @@ def write_script(kernel: Path, elf: Path) -> Path:
     script = script_of(elf)
     write_whole(script, text.encode())
     return script
-
-
-def source_map(kernel: Path) -> dict[str, Path]:
-    """Where the sources of an example guest lie, by what their paths in the DWARF start with: "."
-    are programs, whose paths are relative. Empty for other kernels."""
-    guest = kernel.resolve().parent
-    found = {SOURCE_PREFIX: _source(guest), ".": guest / "sources"}
-    return {prefix: path for prefix, path in found.items() if path is not None and path.is_dir()}
-
-
-def _source(guest: Path) -> Path | None:
-    """Where the kernel's source lies, as the guest's build-info.json says."""
-    try:
-        with (guest / "build-info.json").open("rb") as file:
-            info = json.loads(file.read(_BUILD_INFO_LIMIT))
-        source = (guest / info["source"]).resolve()
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return source if source.is_dir() else None
