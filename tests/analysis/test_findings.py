@@ -92,7 +92,7 @@ def test_printing(tmp_path: Path) -> None:
     print_findings([ABBA, MAYBE], suppress(tmp_path), file=out)
     assert "the report" in out.getvalue()
     assert "doubtful: started late" in out.getvalue()
-    assert out.getvalue().endswith("1 problems found (1 doubtful)\n")
+    assert out.getvalue().endswith("1 problem found (1 doubtful)\n")
     out = io.StringIO()
     print_findings([ABBA], suppress(tmp_path), as_json=True, file=out)
     assert json.loads(out.getvalue())["findings"][0]["tick"] == 1234

@@ -7,9 +7,10 @@ the guest's process and needs no events (`hang`).
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wdbg.errors import BadInput
@@ -31,6 +32,9 @@ class Check(Protocol):
 
     def batch(self, batch: Batch) -> None:
         """The next events. Where events were lost there is a LOST event among them."""
+
+    def lose(self) -> None:
+        """A part of the trace is missing here."""
 
     def findings(self, tables: Tables, facts: dict[str, Any]) -> list[Finding]:
         """The end: what was found, most important first. `facts`: see `Trace.facts`; empty if
@@ -89,13 +93,47 @@ def make_check(spec: CheckSpec, header: TraceHeader) -> Check:
     return maker(header)
 
 
+def checked_header(trace: Trace) -> TraceHeader:
+    """A trace's header with what checks want to know of the kernel, as far as it is known."""
+    symbols, module = trace.facts.get("symbols"), trace.facts.get("module")
+    return replace(
+        trace.header,
+        symbols={str(name): int(value) for name, value in symbols.items()}
+        if isinstance(symbols, dict)
+        else {},
+        module=_same(module, trace.header.kernel_hash) if isinstance(module, str) else "",
+    )
+
+
+def _same(path: str, digest: str) -> str:
+    """The path if the file there has that SHA-256, else ""."""
+    try:
+        with open(path, "rb") as file:
+            return path if hashlib.file_digest(file, "sha256").hexdigest() == digest else ""
+    except OSError:
+        return ""
+
+
 def run_checks(trace: Trace, checks: Iterable[Check]) -> list[Finding]:
     """Feed an open trace to checks, and return what they find."""
-    from wdbg.trace.events import Table
+    from wdbg.trace.chunk import has_kind, mask_of
+    from wdbg.trace.events import KINDS_OF, Table
 
     running = list(checks)
     wanted = {Table.LOST, *(table for check in running for table in check.tables)}
-    for batch in trace.batches(wanted):
-        for check in running:
-            check.batch(batch)
+    kinds = mask_of([kind for table in wanted for kind in KINDS_OF[table]])
+    expected = trace.entries[0].sequence if trace.entries else 0
+    for entry in trace.entries:
+        batch = None
+        gap = entry.sequence != expected
+        expected = entry.sequence + 1
+        if entry in trace.chunks and has_kind(entry, kinds):
+            batch = trace.batch(entry)
+            gap = gap or batch is None
+        if gap:
+            for check in running:
+                check.lose()
+        if batch is not None:
+            for check in running:
+                check.batch(batch)
     return [finding for check in running for finding in check.findings(trace.tables, trace.facts)]

@@ -73,4 +73,5 @@ def _print_text(kept: Sequence[Finding], suppressed: int, what: str, out: TextIO
         if count
     ]
     more = f" ({', '.join(notes)})" if notes else ""
-    print(f"{certain or 'no'} {what} found{more}", file=out)
+    noun = what.removesuffix("s") if certain == 1 else what
+    print(f"{certain or 'no'} {noun} found{more}", file=out)

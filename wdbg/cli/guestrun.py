@@ -110,6 +110,10 @@ def run_guest(
                     break
         if trace is not None:
             findings = trace.finish(machine, stop)
+            if findings and not args.gen_suppressions:
+                from wdbg.cli.stacks import again, fill_stacks
+
+                findings = fill_stacks(findings, again(options, machine.journal))
         if dumper is not None:
             dumper.ended(current(), stop, args.trace)
     finally:

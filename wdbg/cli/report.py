@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from wdbg.analysis.calls import FunctionTimes, call_tree, collapsed, function_times
+from wdbg.analysis.checks import CHECKS, checked_header, make_check, run_checks
 from wdbg.analysis.lockstat import POINTS, LockStat, lock_stats
 from wdbg.analysis.sched import Stretch, TaskTimes, stretches, task_times
 from wdbg.cli.crash import add_crash_parser
+from wdbg.cli.findings import add_suppression_flags, print_findings, suppressions_of
 from wdbg.cli.races import add_race_arguments, report_races
 from wdbg.cli.trace import file_verb, warn
 from wdbg.errors import BadInput
@@ -32,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calls.add_argument("--elapsed", action="store_true",
                        help="with the time that tasks were switched out")  # fmt: skip
     calls.add_argument("--limit", type=int, default=50, metavar="N", help="functions (default 50)")
-    locks = file_verb(verbs, "locks", "what was waited for and held", _locks)
+    locks = file_verb(verbs, "locks", "locking that could deadlock, with stacks", _locks)
     locks.add_argument("--stat", action="store_true", help="the columns of /proc/lock_stat")
     locks.add_argument("--limit", type=int, default=50, metavar="N", help="classes (default 50)")
+    add_suppression_flags(locks)
     races = file_verb(verbs, "races", "accesses that nothing orders", report_races)
     add_race_arguments(races)
     add_crash_parser(verbs)
@@ -177,7 +180,7 @@ def _by_time(sums: dict[int, tuple[int, int]]) -> list[tuple[int, tuple[int, int
 
 def _locks(args: argparse.Namespace) -> int:
     if not args.stat:
-        raise BadInput("which report on locks?", "--stat: the columns of /proc/lock_stat")
+        return _deadlocks(args)
     with Trace(args.file) as trace:
         names = Names(trace.tables)
         stats = lock_stats(trace, names)[: args.limit]
@@ -187,6 +190,27 @@ def _locks(args: argparse.Namespace) -> int:
             _put(_lock_stat(stats, names))
         warn(trace)
     return 0
+
+
+def _deadlocks(args: argparse.Namespace) -> int:
+    from wdbg.cli.stacks import fill_stacks, unpacked
+
+    suppressions = suppressions_of(args)
+    spec = CHECKS["locks"]
+    with Trace(args.file) as trace:
+        recorded = trace.header.events.split(",")
+        if "annotations" not in recorded and "lock" not in recorded:
+            raise BadInput(
+                f"{args.file}: no lock events are in the trace",
+                "record with --events lock,sched,irq,syscall, or annotations,waits,sched",
+            )
+        findings = run_checks(trace, [make_check(spec, checked_header(trace))])
+        if findings and not args.gen_suppressions:
+            findings = fill_stacks(findings, unpacked(trace.facts.get("recording")))
+        warn(trace)
+    return print_findings(
+        findings, suppressions, as_json=args.json, generate=args.gen_suppressions, what=spec.what
+    )
 
 
 def _lock_stat(stats: list[LockStat], names: Names) -> Iterable[str]:

@@ -17,6 +17,7 @@ from symbols.wasm.dataplan import data_ranges
 from symbols.wasm.module import Module
 from wdbg.analysis.checks import CheckSpec, checks_named
 from wdbg.analysis.findings import Finding, from_json
+from wdbg.cli.stacks import packed
 from wdbg.cli.traceflags import DEFAULT_EVENTS, EVENTS, FLAGS
 from wdbg.errors import BadInput, WdbgError
 from wdbg.instrument import layout
@@ -204,6 +205,7 @@ class TraceRequest:
 
     def start(self, machine: Machine, options: BootOptions) -> None:
         """Let the machine, which has not run yet, record."""
+        self._options = options
         functions = machine.abi.functions()
         module = read_module(self.kernel)
         digest = hashlib.sha256(module).hexdigest()
@@ -276,6 +278,7 @@ class TraceRequest:
                 "run_hash": machine.digest(),
                 "points_found": found,
                 "points_missing": sorted(points.difference(found)),
+                "recording": packed(self._options, machine.journal),
             }
         )
         return self._read_findings()

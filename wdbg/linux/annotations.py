@@ -10,6 +10,7 @@ type and the type of the lock. A trylock is annotated only when it has succeeded
 from __future__ import annotations
 
 from wdbg.instrument.points import ARG, HIGH1, HIGH2, HIGH3, LOW1, LOW2, LOW3, Point, Record
+from wdbg.linux.lockpoints import sleeping_functions
 from wdbg.trace.events import LOCK_SUBCLASS_SHIFT, Kind, LockFlag, LockNote
 
 _KEY, _NAME, _WAIT = "param0+0", "param0+12", "param0+16"
@@ -48,8 +49,12 @@ def annotation_points(has_acquired: bool) -> tuple[Point, ...]:
     )
 
 
-def _note(what: LockNote, *fields: tuple[int, str]) -> Record:
-    return Record(Kind.LOCK_NOTE, what, (*fields, (LOW1, "site"), (ARG, "state")))
+_COUNTED = LockFlag.BH_OFF | LockFlag.IN_HARDIRQ | LockFlag.IN_SOFTIRQ | LockFlag.PREEMPT_OFF
+_ATOMIC = _COUNTED | LockFlag.IRQS_OFF
+
+
+def _note(what: LockNote, *fields: tuple[int, str], when: str = "") -> Record:
+    return Record(Kind.LOCK_NOTE, what, (*fields, (LOW1, "site"), (ARG, "state")), when)
 
 
 def _note_points() -> tuple[Point, ...]:
@@ -87,4 +92,9 @@ def _note_points() -> tuple[Point, ...]:
     return (
         Point("lockdep_init_map_type", exit=(initialised,)),
         *(Point(name, entry=(record,)) for name, record in entries),
+        *(
+            Point(name, entry=(_note(LockNote.SLEEPS, lock, when=f"state & {atomic}"),))
+            for names, atomic in ((sleeping_functions(), _ATOMIC), (("schedule",), _COUNTED))
+            for name in names
+        ),
     )

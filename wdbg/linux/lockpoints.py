@@ -152,6 +152,21 @@ def lock_points(kinds: tuple[LockKind, ...] = tuple(LockKind)) -> tuple[Point, .
     )
 
 
+def sleeping_functions() -> tuple[str, ...]:
+    """Those that may sleep until they have a lock, or until somebody completes something."""
+    kinds = (
+        LockKind.MUTEX, LockKind.WW_MUTEX, LockKind.RT_MUTEX, LockKind.RWSEM,
+        LockKind.PERCPU_RWSEM, LockKind.SEMAPHORE, LockKind.COMPLETION,
+    )  # fmt: skip
+    waiting = (Does.LOCK, Does.LOCK_OR_FAIL, Does.WAIT)
+    return tuple(
+        name
+        for kind, _, does, names in LOCKS
+        if kind in kinds and does in waiting
+        for name in names.split()
+    )
+
+
 def _points(name: str, kind: LockKind, flags: int, does: Does) -> Iterator[Point]:
     constant = flags | kind << LOCK_KIND_SHIFT
     lock = () if name == "__rcu_read_lock" or name == "__rcu_read_unlock" else ((HIGH1, "param0"),)

@@ -185,6 +185,8 @@ class LockNote(enum.IntEnum):
     line."""
     PIN = 15
     UNPIN = 16
+    SLEEPS = 17
+    """A function that may sleep is called where that is not allowed (see the flags)."""
 
 
 LOCK_NOTE_MASK = 0x1F

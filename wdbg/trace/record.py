@@ -221,6 +221,8 @@ class Recording:
         self._module = header.module
         if header.symbols:
             self._facts["symbols"] = header.symbols
+        if header.module:
+            self._facts["module"] = header.module
         if self._path is not None:
             compressor = Compressor()
             file = TraceFile(self._path, header, compressor)
