@@ -257,6 +257,10 @@ class Index:
         """All variables of a name."""
         return [self._variable(ref) for ref in self._named(name, NameKind.VARIABLE)]
 
+    def all_variables(self) -> Iterator[Variable]:
+        """All variables that are not relative, by address."""
+        return (self._variable(row) for _, row in self._by_address)
+
     def variable_at(self, address: int) -> Variable | None:
         """The variable that holds a guest address."""
         row = bisect_right(self._by_address, (address, NONE)) - 1

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from wdbg.cli.debugflags import wanted
 from wdbg.cli.findings import print_findings
+from wdbg.cli.hangs import arm, show_hang
 from wdbg.cli.registry import Registration
 from wdbg.errors import BadInput, WdbgError
 from wdbg.runtime.boot import BootOptions, boot
@@ -49,6 +51,8 @@ class Start:
     """Runs the machine; None: it has been asked to pause."""
     registers: bool = True
     """It is to be seen by `wdbg ps`."""
+    patience: float = 0.0
+    """Virtual seconds after which a watchdog takes a task for stuck; 0: there is none."""
 
 
 def run_guest(
@@ -80,6 +84,7 @@ def run_guest(
 
     try:
         machine = boot(options, console)
+        arm(machine, options, start.patience)
         start.live(machine)
         if trace is not None:
             trace.start(machine, options)
@@ -120,7 +125,8 @@ def run_guest(
         console.close()
         if registration is not None:
             registration.close()
-    status = _finish(args, current(), stop)
+    recorded = args.trace if trace is not None and "lock" in trace.events else None
+    status = _finish(args, current(), stop, recorded)
     if args.check is None:
         return status
     found = print_findings(findings, suppressions, generate=args.gen_suppressions, file=sys.stderr)
@@ -143,6 +149,7 @@ def _run_debugged(
     say = partial(_say, console=console)
     try:
         machine = boot(options, console)
+        arm(machine, options, start.patience)
         start.live(machine)
         session = make_session(machine, options, start.again)
         registration = _register(options, args) if start.registers else None
@@ -207,8 +214,10 @@ def _say(text: str, console: Console | None = None) -> None:
     print(f"wdbg: {text}", file=sys.stderr, end=end, flush=True)
 
 
-def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:
-    """Say how the run ended; returns the exit status."""
+def _finish(
+    args: argparse.Namespace, machine: Machine, stop: Stop, trace: Path | None = None
+) -> int:
+    """Say how the run ended; returns the exit status. `trace`: one with events of locks."""
     if machine.recorder is not None:
         machine.recorder.finish(stop)
     for trap in machine.traps:
@@ -216,10 +225,12 @@ def _finish(args: argparse.Namespace, machine: Machine, stop: Stop) -> int:
         _show_frames(trap)
     if stop.kind is StopKind.DIVERGED:
         raise WdbgError(stop.message)
-    if stop.kind in FINDINGS:
+    if stop.kind is StopKind.HANG and machine.options is not None:
+        show_hang(machine, machine.options, stop, trace, _say)
+    elif stop.kind in FINDINGS:
         _say(f"{stop.kind.value}: {stop.message}")
         _show_frames(stop)
-        if stop.kind in (StopKind.HANG, StopKind.TIMEOUT):
+        if stop.kind is StopKind.TIMEOUT:
             _show_cpus(machine)
     if stop.kind is StopKind.RECORDED:
         _say(f"tick {machine.ticks}: {stop.message}")

@@ -15,6 +15,7 @@ from wdbg.cli.debugflags import add_debug_arguments
 from wdbg.cli.dumpflags import add_dump_arguments, dump_wanted
 from wdbg.cli.findings import suppressions_of
 from wdbg.cli.guestrun import Start, run_guest
+from wdbg.cli.hangs import add_hang_arguments, patience_of
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
 from wdbg.errors import BadInput
 from wdbg.runtime.boot import VARIANTS, BootOptions
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stats", action="store_true", help="print ticks, switches and times at the end (stderr)")
     add_trace_arguments(parser)
     add_dump_arguments(parser)
+    add_hang_arguments(parser)
     add_debug_arguments(parser)
     add("--variant", choices=tuple(VARIANTS), default="tick", help=argparse.SUPPRESS)
     add("--freeze-clock", action="store_true", help=argparse.SUPPRESS)
@@ -115,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     if dump is not None:
         options = dump.prepare(options)
     sys.stdout.flush()
-    start = Start(options, _recording(args, options))
+    start = Start(options, _recording(args, options), patience=patience_of(args))
     return run_guest(args, start, trace, partial(_console, args), suppressions, dump)
 
 

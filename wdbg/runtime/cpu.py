@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Cpu:
     """Mutable state of one virtual CPU; the machine owns it."""
 
-    __slots__ = ("deadline", "number", "ready", "task", "timer", "waits_on")
+    __slots__ = ("deadline", "number", "ready", "switches", "task", "timer", "waits_on")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -25,6 +25,8 @@ class Cpu:
         """Virtual ns at which that wait times out; 0: never."""
         self.timer = 0
         """Virtual ns of the next timer interrupt; 0: none."""
+        self.switches = 0
+        """Context switches so far."""
 
     def run(self, task: Task) -> None:
         """Make `task` the one that this CPU runs."""

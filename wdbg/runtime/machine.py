@@ -30,6 +30,7 @@ from wdbg.runtime.scheduler import FORCED, Point, Scheduler, Turn
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
 from wdbg.runtime.tracer import DRAIN_TICKS, Tracer
+from wdbg.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from wdbg.runtime.boot import BootOptions
@@ -103,6 +104,8 @@ class Machine:
         """After a stop for `on_probe`: the task that stands at the stop point, its frame there."""
         self.tracer: Tracer | None = None
         """Records a trace, in variants that have a ring."""
+        self.watchdog: Watchdog | None = None
+        """Ends the run if the guest hangs."""
         self.traps: list[Stop] = []
         """Traps in kernel code that the guest was left to deal with."""
         self.pause_at_traps = False
@@ -196,6 +199,7 @@ class Machine:
     def switch(self, cpu: Cpu, task: Task) -> None:
         """Context switch on `cpu`."""
         cpu.task = task
+        cpu.switches += 1
         if self.on_turn is not None:
             self.on_turn(task)
         self.switches += 1
@@ -318,8 +322,10 @@ class Machine:
         self.inputs.go_live(console)
 
     def follow(self, old: Machine) -> None:
-        """Take over the requests to end the run that came to a machine which this one replaces."""
+        """Take over the requests to end the run that came to a machine which this one replaces,
+        and its watchdog."""
         self._request = self._request or old._request
+        self.watchdog = old.watchdog
 
     def close(self) -> None:
         """Free all fibers; the machine cannot be used any more."""
@@ -393,6 +399,10 @@ class Machine:
         if self._stopped_others is not None:
             self._look_for_halt(*self._stopped_others)
         alarm = self._alarms()
+        if self.watchdog is not None and self.now() >= self.watchdog.due:
+            self.watchdog.look(self)
+            if self.stop is not None:
+                return None
         ready = [c for c in self._online if c.ready]
         if self.held:
             ready = [c for c in ready if c.number not in self.held]

@@ -49,6 +49,11 @@ class LockMatcher:
         """Events were lost."""
         self._open = None
 
+    def open_rows(self) -> Rows | None:
+        """Events so far that nothing has ended: what is held, and what is waited for. Their
+        positions are those that the locks were asked for at."""
+        return self._open
+
     def feed(self, rows: Rows) -> LockTimes:
         """`rows`: of Table.LOCK, in order."""
         before = 0
@@ -69,6 +74,7 @@ class LockMatcher:
         held_since, holder, known, holding = _holds(rows, taken, released)
         keep = np.flatnonzero(waiting | holding)[-MAX_OPEN:]
         self._open = rows[keep].copy()
+        self._open["position"] = caller[keep]
         return LockTimes(
             taken[before:],
             contended[before:],
