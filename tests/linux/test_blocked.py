@@ -120,7 +120,8 @@ def test_any_stack_is_read(raw):
 def test_spinning_wants_the_lock_function_on_top():
     names = [["wasm_cpu_relax"], ["arch_spin_lock", "_raw_spin_lock"], ["f"]]
     found = spinning(names, [{}, {0: LOCK}, {}])
-    assert found is not None and (found.on, found.address) == (On.SPINLOCK, LOCK)
+    assert found is not None
+    assert (found.on, found.address) == (On.SPINLOCK, LOCK)
     assert spinning([["timer_interrupt"], *names], [{}, {}, {0: LOCK}, {}]) is None
     assert spinning([["f"], ["g"]], [{}, {}]) is None
 
@@ -129,10 +130,12 @@ def test_owners():
     kernel = Kernel(STRUCTS, {})
     kernel.set(LOCK, "mutex", "owner", TASKS[1] | 1)
     found = holding(kernel.image, On.MUTEX, LOCK, TASKS)
-    assert found is not None and (found.held, found.owner, found.sure) == (True, TASKS[1], True)
+    assert found is not None
+    assert (found.held, found.owner, found.sure) == (True, TASKS[1], True)
     kernel.set(LOCK, "mutex", "owner", 0x5550)
     found = holding(kernel.image, On.MUTEX, LOCK, TASKS)
-    assert found is not None and (found.held, found.owner) == (True, 0)
+    assert found is not None
+    assert (found.held, found.owner) == (True, 0)
 
 
 def test_readers_are_counted_and_the_last_one_is_a_guess():
@@ -145,17 +148,21 @@ def test_readers_are_counted_and_the_last_one_is_a_guess():
     kernel.set(LOCK, "rw_semaphore", "count", 1)
     kernel.set(LOCK, "rw_semaphore", "owner", TASKS[2])
     found = holding(kernel.image, On.RWSEM, LOCK, TASKS)
-    assert found is not None and (found.owner, found.sure) == (TASKS[2], True)
+    assert found is not None
+    assert (found.owner, found.sure) == (TASKS[2], True)
 
 
 def test_spinlocks_tell_how_many_wait():
     kernel = Kernel(STRUCTS, {})
     kernel.put(LOCK, 5 << 16 | 2)
     found = holding(kernel.image, On.SPINLOCK, LOCK, TASKS)
-    assert found is not None and found.held and "2 wait" in found.words
+    assert found is not None
+    assert found.held
+    assert "2 wait" in found.words
     kernel.put(LOCK, 7 << 16 | 7)
     found = holding(kernel.image, On.SPINLOCK, LOCK, TASKS)
-    assert found is not None and not found.held
+    assert found is not None
+    assert not found.held
 
 
 def test_a_lock_outside_of_memory_is_none():

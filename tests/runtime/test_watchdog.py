@@ -69,7 +69,8 @@ def test_a_guest_that_is_well_runs_as_without(tmp_path, without):
     guest, stop = run(tmp_path, watcher)
     assert stop.kind is StopKind.POWER_OFF
     assert guest.digest(memory=True) == without
-    assert watcher.scans and watcher.scans[0] >= 4_000_000_000
+    assert watcher.scans
+    assert watcher.scans[0] >= 4_000_000_000
     assert not watcher.judged
 
 

@@ -226,7 +226,8 @@ def _finish(
     if stop.kind is StopKind.DIVERGED:
         raise WdbgError(stop.message)
     if stop.kind is StopKind.HANG and machine.options is not None:
-        show_hang(machine, machine.options, stop, trace, _say)
+        if not show_hang(machine, machine.options, stop, trace, _say):
+            _show_cpus(machine)
     elif stop.kind in FINDINGS:
         _say(f"{stop.kind.value}: {stop.message}")
         _show_frames(stop)

@@ -72,8 +72,8 @@ def _watcher(options: BootOptions, seconds: float) -> HangWatcher:
 def show_hang(
     machine: Machine, options: BootOptions, stop: Stop, trace: Path | None,
     say: Callable[[str], None],
-) -> None:  # fmt: skip
-    """Tell why a machine hangs that has been ended for it; see `why`."""
+) -> bool:  # fmt: skip
+    """Tell why a machine hangs that has been ended for it, see `why`; False if nothing is known."""
     hang = why(machine, options, stop, trace, say)
     if not hang.findings:
         say(f"hang: {stop.message}")
@@ -81,6 +81,7 @@ def show_hang(
     if hang.findings:
         say(f"hang: {lines.pop(0)}")
     print("\n".join(lines), file=sys.stderr, flush=True)
+    return bool(hang.findings)
 
 
 def why(
@@ -98,14 +99,15 @@ def why(
         limit = machine.watchdog.limit
         watcher = machine.watchdog.watcher
         stuck = getattr(watcher, "stuck", stuck)
-    if trace is None:
+    snapshot = Snapshot.of_machine(machine)
+    if trace is None and snapshot.image is not None:
         try:
             return _again(machine, options, stop, limit, stuck)
         except WdbgError as error:
             say(f"no history of the locks: {error.message}")
         except KeyboardInterrupt:
             say("no history of the locks: interrupted")
-    return explain(Snapshot.of_machine(machine), trace, limit=limit, stuck=stuck)
+    return explain(snapshot, trace, limit=limit, stuck=stuck)
 
 
 def _again(machine: Machine, options: BootOptions, stop: Stop, limit: int, stuck: Stuck) -> Hang:
