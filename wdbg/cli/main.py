@@ -17,6 +17,7 @@ VERBS = {
     "replay": "do a recorded run again, to its end or to a place in it",
     "ps": "list the guests that run",
     "attach": "let debuggers attach to a guest that runs",
+    "bundle": "pack a recording and its guest into one file",
     "explore": "try many schedules of a workload, keep those that find something",
     "guest": "build the example guest: Linux compiled to WebAssembly",
     "symbols": "look up addresses, names and lines; write the ELF file for GDB",

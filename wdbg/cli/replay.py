@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
-    add("recording", type=Path, metavar="RECORDING", help="what wdbg run --record has written")
+    add("recording", type=Path, metavar="RECORDING",
+        help="what wdbg run --record, wdbg explore or wdbg bundle has written")  # fmt: skip
     add("--kernel", type=Path, metavar="FILE", help="where the recorded run's kernel is now")
     add("--initrd", type=Path, metavar="FILE", help="where its initial RAM disk is")
     add("--to", metavar="PLACE",
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay."""
     from wdbg.debugger.replaying import Drive
 
-    recording = read(args.recording)
+    recording = _read(args)
     if args.timeout is not None and not args.timeout > 0:
         raise BadInput(f"--timeout {args.timeout}: more than 0 seconds are needed")
     options = options_of(recording, args.kernel, args.initrd)
@@ -73,6 +74,18 @@ def run(args: argparse.Namespace) -> int:
     start = Start(options, live=follows, again=follows, drive=drive, registers=False)
     sys.stdout.flush()
     return run_guest(args, start, trace, partial(_console, args), suppressions)
+
+
+def _read(args: argparse.Namespace) -> Recording:
+    """The recording, out of its bundle if it is in one."""
+    from wdbg.explore.bundles import is_bundle, open_bundle
+
+    if not is_bundle(args.recording):
+        return read(args.recording)
+    opened = open_bundle(args.recording)
+    args.kernel = args.kernel or opened.kernel
+    args.initrd = args.initrd or opened.initrd
+    return opened.recording
 
 
 def _follow(recording: Recording, machine: Machine) -> None:

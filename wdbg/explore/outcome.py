@@ -82,14 +82,17 @@ def judge(machine: Machine, stop: Stop, matched: tuple[str, str] | None) -> tupl
 _WAITING = re.compile(
     r"_?_?schedule(_timeout\w*|_preempt_disabled|_hrtimeout\w*)?$|__switch_to|context_switch|"
     r"wasm_serialize_tasks|io_schedule\w*|preempt_schedule\w*|wasm_\w*irq\w*|__wdbg_\w+|"
-    r"cpu_relax|wasm_cpu_\w+|do_idle|default_idle\w*|arch_cpu_idle"
+    r"cpu_relax|wasm_cpu_\w+|do_idle|default_idle\w*|arch_cpu_idle|"
+    r"_*(mutex|rt_mutex|ww_mutex)_\w+|_*down(_\w+)?$|rwsem_\w+|_*wait_for_comm?on\w*|"
+    r"_*wait_for_completion\w*|_raw_\w+|queued_\w+|do_raw_\w+|percpu_\w+|_*wait_on_bit\w*"
 )
 """Functions that tell nothing of what a task waits for."""
 _AT_REST = re.compile(
     r"worker_thread|rescuer_thread|kthreadd|smpboot_thread_fn|rcu_\w+_kthread|\w*kthread_worker_fn|"
     r"kswapd|kcompactd|oom_reaper|watchdog|cpu_startup_entry|rest_init|cpu_stopper_thread|"
     r"kauditd_thread|devtmpfsd|khungtaskd|kthread$|ksoftirqd|hwrng_fillfn|psi_\w+|ret_from_fork|"
-    r"do_sys_poll|ksys_read|do_wait|do_nanosleep|sys_\w+"
+    r"do_sys_poll|ksys_read|do_wait|do_nanosleep|sys_\w+|devtmpfs_work_loop|khvcd|"
+    r"__bug_run_threads|rcu_gp_\w+|wait_rcu_exp\w*|kcompactd|kernel_init\w*"
 )
 """Where a task waits for work that is yet to come."""
 
