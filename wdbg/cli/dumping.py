@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 
 from wdbg.cli.dumpflags import DumpRequest
+from wdbg.cli.recordings import describe
 from wdbg.cli.registry import Request
 from wdbg.debugger.scene import again, with_values
 from wdbg.dump.file import TRACE_LIMIT, write_dump
 from wdbg.dump.snapshot import Snapshot
 from wdbg.errors import WdbgError
+from wdbg.linux.image import Corrupt, Unknown
 from wdbg.runtime.boot import boot
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.progress import ProgressBar
+from wdbg.runtime.recording import End, serialize
 from wdbg.runtime.stop import FINDINGS, Stop, StopKind
 
 SHOW_AFTER = 1.0
@@ -45,10 +48,12 @@ class Dumper:
         machine.pause_at_traps = "trap" in request.events
 
     def paused(self, machine: Machine) -> None:
-        """The run stands still; if that is because of a trap, write a dump."""
+        """The run stands still; if that is because of a trap, and the kernel will not panic for
+        it, write a dump."""
         if len(machine.traps) > self._traps:
             self._traps = len(machine.traps)
-            self._write(machine, None)
+            if not ("panic" in self._request.events and _panics(machine)):
+                self._write(machine, None)
 
     def ended(self, machine: Machine, stop: Stop, trace: Path | None) -> None:
         """The run is over."""
@@ -65,7 +70,7 @@ class Dumper:
 
 def save(path: Path, machine: Machine, trace: Path | None = None) -> None:
     """Write a dump of a machine that stands still. WdbgError if it cannot be written."""
-    write_dump(path, take(machine), _parts(trace))
+    write_dump(path, take(machine), _parts(machine, trace))
 
 
 def take(machine: Machine) -> Snapshot:
@@ -106,15 +111,34 @@ def take(machine: Machine) -> Snapshot:
     )  # fmt: skip
 
 
-def _parts(trace: Path | None) -> dict[str, bytes]:
-    if trace is None:
-        return {}
+def _panics(machine: Machine) -> bool:
+    """Whether the kernel panics for each oops (kernel.panic_on_oops)."""
+    image = Snapshot.of_machine(machine, frames=False).image
     try:
-        if trace.stat().st_size <= TRACE_LIMIT:
-            return {"trace": trace.read_bytes()}
+        return image is not None and bool(image.number(image.address("panic_on_oops")))
+    except (Corrupt, Unknown):
+        return False
+
+
+def _parts(machine: Machine, trace: Path | None) -> dict[str, bytes]:
+    """What else goes into a dump: how to run it again, and its trace."""
+    parts = {}
+    if machine.options is not None:
+        moment = machine.moment()
+        stop = machine.stop
+        end = None
+        if stop is not None:
+            end = End(stop.kind.value, stop.message, stop.exit_code, moment, machine.digest())
+        recorded = replace(
+            describe(machine.options), journal=machine.journal, reached=moment, end=end
+        )
+        parts["recording"] = serialize(recorded)
+    try:
+        if trace is not None and trace.stat().st_size <= TRACE_LIMIT:
+            parts["trace"] = trace.read_bytes()
     except OSError:
         pass  # the dump is what matters now
-    return {}
+    return parts
 
 
 def answer_dump(request: Request, machine: Machine) -> None:

@@ -6,13 +6,14 @@ import hashlib
 import sys
 from pathlib import Path
 
+from wdbg.dump.container import MAGIC, Reader
 from wdbg.errors import BadInput
 from wdbg.instrument.cache import instrumenter_version
 from wdbg.runtime.boot import BootOptions
 from wdbg.runtime.engine import ENGINE_CONFIG
 from wdbg.runtime.guest import guest_root
 from wdbg.runtime.kernel import read_module
-from wdbg.runtime.recording import Recording
+from wdbg.runtime.recording import Recording, parse, read
 from wdbg.runtime.scheduler import DEFAULT_DEPTH, Decision
 
 _ENGINE = ENGINE_CONFIG.split(";")[0]
@@ -22,6 +23,16 @@ _KERNEL, _INITRD = "vmlinux.wasm", "initrd.cpio"
 def digest(path: Path) -> str:
     """SHA-256 of a file. BadInput if it cannot be read."""
     return hashlib.sha256(read_module(path)).hexdigest()
+
+
+def read_recording(path: Path) -> Recording:
+    """The recording in a file, which may be a dump. BadInput if there is none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    return parse(Reader(path).read("recording"), str(path)) if start == MAGIC else read(path)
 
 
 def describe(options: BootOptions) -> Recording:

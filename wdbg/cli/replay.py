@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from wdbg.cli.debugflags import add_debug_arguments, wanted
 from wdbg.cli.findings import suppressions_of
 from wdbg.cli.guestrun import Start, run_guest
-from wdbg.cli.recordings import options_of, warn
+from wdbg.cli.recordings import options_of, read_recording, warn
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
 from wdbg.errors import BadInput
 from wdbg.runtime.console import Console, StreamConsole
 from wdbg.runtime.machine import Machine
-from wdbg.runtime.recording import Recording, read
+from wdbg.runtime.recording import Recording
 
 if TYPE_CHECKING:
     from wdbg.cli.tracing import TraceRequest
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
     add("recording", type=Path, metavar="RECORDING",
-        help="what wdbg run --record, wdbg explore or wdbg bundle has written")  # fmt: skip
+        help="what wdbg run --record, explore, bundle or dump has written")  # fmt: skip
     add("--kernel", type=Path, metavar="FILE", help="where the recorded run's kernel is now")
     add("--initrd", type=Path, metavar="FILE", help="where its initial RAM disk is")
     add("--to", metavar="PLACE",
@@ -81,7 +81,7 @@ def _read(args: argparse.Namespace) -> Recording:
     from wdbg.explore.bundles import is_bundle, open_bundle
 
     if not is_bundle(args.recording):
-        return read(args.recording)
+        return read_recording(args.recording)
     opened = open_bundle(args.recording)
     args.kernel = args.kernel or opened.kernel
     args.initrd = args.initrd or opened.initrd

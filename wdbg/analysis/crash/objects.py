@@ -15,8 +15,14 @@ from wdbg.analysis.crash.cause import Cause
 from wdbg.analysis.crash.symbols import Names
 from wdbg.linux.slab import SlabObject
 
+TRAPS = frozenset(
+    {"null-call", "bad-call", "signature-mismatch", "out-of-bounds", "unreachable", "trap"}
+)
+"""Kinds of causes that say how it showed, and not yet why."""
+POISONS = {0x100: "LIST_POISON1", 0x122: "LIST_POISON2"}
+"""include/linux/poison.h"""
 MOST_OBJECTS = 5
-MOST_CALLS = 12
+MOST_CALLS = 6
 """Innermost calls whose pointers are looked at."""
 _MOST_BYTES = 256
 _TEXT = frozenset(range(32, 127))
@@ -72,6 +78,7 @@ def involved(names: Names, cause: Cause, calls: Sequence[Call]) -> list[Involved
     for item in objects:
         item.contents = list(_contents(names, item, kinds.get(item.address)))
     _judge(cause, objects)
+    judge_pointers(cause, calls)
     return objects
 
 
@@ -162,21 +169,52 @@ def _contents(names: Names, item: Involved, kind: Type | None) -> Iterator[str]:
 
 def _judge(cause: Cause, objects: Sequence[Involved]) -> None:
     """What the objects say of why it happened."""
-    if cause.kind in ("null-dereference", "bug", "none", "hang", "hung-task", "rcu-stall"):
+    if cause.kind not in TRAPS:
         return
     for item in objects:
+        pointers = ", ".join(item.pointers) or "no known pointer"
         if item.before:
             cause.kind = "slab-overrun"
             cause.title = f"{cause.title}: the object before it was written past its end"
             cause.details.append(item.before)
-            return
-        if item.free:
+        elif item.free and len(item.types) > 1:
+            cause.kind = "double-free"
+            cause.title = f"{cause.title}: in memory that has two owners and is free"
+            cause.details.append(f"{item.owner}: {pointers}")
+        elif item.free:
             cause.kind = "use-after-free"
             cause.title = f"{cause.title}: in memory that was freed"
-            cause.details.append(f"{item.owner}: {', '.join(item.pointers) or 'no known pointer'}")
-            return
-        if len(item.types) > 1:
+            cause.details.append(f"{item.owner}: {pointers}")
+        elif len(item.types) > 1:
             cause.kind = "use-after-free"
             cause.title = f"{cause.title}: its memory has another owner now"
-            cause.details.append(f"{item.owner}: pointed to as {' and as '.join(item.types)}")
+            cause.details.append(f"{item.owner}: {pointers}")
+        else:
+            continue
+        return
+
+
+def judge_pointers(cause: Cause, calls: Sequence[Call]) -> None:
+    """What the pointers of the innermost frame say: NULL, or what list_del() leaves behind."""
+    if cause.kind not in TRAPS or not calls:
+        return
+    for call in calls:
+        if call.level != calls[0].level:
             return
+        for value in call.values:
+            number = value.number
+            if number is None or _target(value.type) is None:
+                continue
+            where = f"{value.name} in {call.function}()"
+            if number in POISONS:
+                cause.kind = "list-corruption"
+                cause.title = f"an entry that was on no list any more was used: {where} is poison"
+                cause.details.append(f"{where} is {POISONS[number]}: list_del() leaves that")
+                return
+            if not number and (value.parameter or call.line):
+                cause.kind = "null-dereference"
+                cause.title = f"NULL pointer dereference: {where} is NULL"
+                cause.details.append(
+                    f"{value.type} {where}: address 0 is memory like any other in this guest"
+                )
+                return

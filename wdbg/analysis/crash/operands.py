@@ -127,7 +127,10 @@ def _follow(
                 found = Operand(value)
             stack.append(found)
         elif name in ("local.set", "local.tee") and isinstance(number, int):
-            known[number] = pop()
+            found = pop()
+            if found.value is None and written.get(number) == item.start:
+                found = Operand(locals_.get(number), found.loads)  # the last that it was given
+            known[number] = found
             if name == "local.tee":
                 stack.append(known[number])
         elif name == "i32.const" and isinstance(number, int):

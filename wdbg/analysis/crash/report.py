@@ -114,8 +114,10 @@ def signature(cause: Cause, where: list[Call]) -> str:
 
 
 def _where(names: Names, where: list[Call]) -> Document | None:
-    """The innermost call that has a line, with its source."""
-    call = next((call for call in where if call.line), None)
+    """The innermost call that has a line, with its source; rather not one inlined from a header."""
+    lines = [call for call in where if call.line]
+    inner = [call for call in lines if call.level == lines[0].level]
+    call = next((call for call in inner if not call.file.endswith(".h")), next(iter(lines), None))
     if call is None:
         return None
     full = next(
