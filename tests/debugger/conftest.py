@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ class Mini:
             made["scheduler"] = options["scheduler"]() if "scheduler" in options else None
             return machine(body, directory / f"boot{self.boots}", console, **made)
 
-        def rebuild(old, variant, place):
-            return bring_to(old, lambda: boot(variant, StreamConsole(None)), place)
+        def rebuild(old, variant, place, keep=None, past=None):
+            fresh = partial(boot, variant, StreamConsole(None))
+            return bring_to(old, fresh, place, keep=keep, past=past)
 
         self.boot = boot
         self.console = console

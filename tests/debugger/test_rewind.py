@@ -139,7 +139,7 @@ def test_a_place_that_is_not_reached_leaves_the_guest_as_it_was(mini):
 def test_another_run_is_noticed(mini):
     guest = mini(ECHO, Fingers(1))
     other = mini(SAME_TICK)
-    guest.session._rebuild = lambda old, variant, place: bring_to(
+    guest.session._rebuild = lambda old, variant, place, *_: bring_to(
         old, lambda: other.boot(variant, Tape()), place
     )
     guest.session.add_breakpoint(guest.place("work"))

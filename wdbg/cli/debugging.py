@@ -14,9 +14,12 @@ from pathlib import Path
 from symbols.shadow.addresses import MEMORY_LIMIT
 from wdbg.cli.dumping import answer_dump
 from wdbg.cli.registry import Registration, Request
+from wdbg.debugger.levels import Keep, Past
 from wdbg.debugger.model import ModuleInfo
+from wdbg.debugger.replaying import recorded_end, recorded_place
 from wdbg.debugger.rewind import bring_to
 from wdbg.debugger.session import Session
+from wdbg.debugger.timeline import Timeline
 from wdbg.errors import BadInput, WdbgError
 from wdbg.gdbstub.attach import gdb_line, lldb_line
 from wdbg.gdbstub.gdb.dialect import gdb_dialect
@@ -29,6 +32,7 @@ from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.journal import Position
 from wdbg.runtime.machine import Machine
+from wdbg.runtime.recording import Recording
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.symbolindex import open_index
 
@@ -128,8 +132,12 @@ def make_session(
 ) -> Session:
     """A session that knows the kernel's symbols, as far as there are any."""
 
-    def rebuild(old: Machine, variant: str, place: Position) -> Machine:
-        return bring_to(old, partial(boot_silent, options, variant, again), place)
+    def rebuild(
+        old: Machine, variant: str, place: Position, keep: Keep | None = None,
+        past: Past | None = None,
+    ) -> Machine:  # fmt: skip
+        fresh = partial(boot_silent, options, variant, again)
+        return bring_to(old, fresh, place, keep=keep, past=past)
 
     symbols = None
     try:
@@ -140,8 +148,22 @@ def make_session(
     return Session(machine, symbols, schedule_text(options), rebuild)
 
 
+def make_timeline(
+    machine: Machine,
+    options: BootOptions,
+    again: Callable[[Machine], None] | None = None,
+    recording: Recording | None = None,
+) -> Timeline:
+    """A session with a past; with `recording`, of a machine that follows it."""
+    session = make_session(machine, options, again)
+    if recording is None:
+        return Timeline(session)
+    end = recorded_place(recording), recorded_end(recording)
+    return Timeline(session, recording.journal.interventions, end)
+
+
 def serve(
-    session: Session,
+    session: Timeline,
     listeners: list[Listener],
     *,
     wait: bool,
@@ -166,12 +188,13 @@ def serve(
         elif request is not None:
             _more_ports(server, session, request)
     server.run()
+    session.close()
     stop = session.machine.stop
     assert stop is not None
     return stop
 
 
-def _more_ports(server: Server, session: Session, request: Request) -> None:
+def _more_ports(server: Server, session: Timeline, request: Request) -> None:
     """Somebody asks for ports of a guest that debuggers can attach to already."""
     taken = {listener.name for listener in server.listeners}
     try:
@@ -198,7 +221,7 @@ def serve_request(
     machine: Machine,
     options: BootOptions,
     *,
-    follow: Callable[[Session], None],
+    follow: Callable[[Timeline], None],
     say: Callable[[str], None],
     registration: Registration,
 ) -> Stop | None:
@@ -232,7 +255,7 @@ def serve_request(
         answer.close()
         return None
     options = replace(options, variant="debug")
-    session = make_session(debugged, options)
+    session = make_timeline(debugged, options)
     follow(session)
     for line in lines:
         answer.send(line=line)

@@ -6,18 +6,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wdbg.cli.debugging import boot_silent, make_session
+from wdbg.cli.debugging import boot_silent, make_timeline
 from wdbg.debugger.model import Action, DebugError, Place, Resume, StopReason
 from wdbg.debugger.places import entry_of
-from wdbg.debugger.session import Session
+from wdbg.debugger.timeline import Timeline
 from wdbg.errors import BadInput
 from wdbg.runtime.boot import BootOptions
 from wdbg.runtime.console import Console
 from wdbg.runtime.machine import Machine
+from wdbg.runtime.recording import Recording
 
 _TICK = re.compile(r"\d[\d_,]*")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+MOST_TICKS = 1 << 24
 _ENTRY = re.compile(r"([A-Za-z_.$][\w.$]*)(?:#(\d+))?")
 
 
@@ -50,44 +52,51 @@ class Goal:
         )
 
 
-def go(session: Session, goal: Goal) -> None:
-    """Bring a session that stands at the beginning to a place. BadInput if the run ends before."""
-    machine = session.machine
+def go(timeline: Timeline, goal: Goal) -> None:
+    """Bring a guest that stands at the beginning to a place. BadInput if its run ends before."""
     if goal.function:
-        _go_to_entry(session, goal)
-        return
-    if goal.tick is not None:
-        while machine.stop is None and machine.ticks < goal.tick:
-            machine.run(until=goal.tick)
+        _go_to_entry(timeline, goal)
+    elif goal.tick is not None:
+        timeline.run_to(goal.tick)
     else:
-        _run_until(machine, goal.time)
-    if machine.stop is not None and goal != Goal():
+        _run_until(timeline, goal.time)
+    if not goal.function:
+        timeline.live.stand()
+    machine = timeline.machine
+    short = machine.ticks < (goal.tick or 0) or machine.now() < (goal.time or 0)
+    if short or (machine.stop is not None and goal != Goal()):
         raise BadInput(
             f"the run ends before, at tick {machine.ticks} ({machine.now() / 1e9:.9f} s)"
         )
-    session.stand()
 
 
-def _run_until(machine: Machine, time: int | None) -> None:
+def _run_until(timeline: Timeline, time: int | None) -> None:
     """To the first place that is not before a virtual time (None: to the end)."""
-    while machine.stop is None and (time is None or machine.now() < time):
-        left = None if time is None else (time - machine.now() - 1) // (machine.ns_per_tick or 1)
-        machine.run(until=None if left is None else machine.ticks + left + 1)
+    while time is None or timeline.machine.now() < time:
+        machine = timeline.machine
+        ticks = MOST_TICKS
+        if time is not None:
+            left = (time - machine.now() - 1) // (machine.ns_per_tick or 1) + 1
+            ticks = min(ticks, left)
+        before = machine.moment()
+        timeline.run_to(machine.ticks + ticks, once=True)
+        if machine.stop is not None or machine.moment() == before:
+            return
 
 
-def _go_to_entry(session: Session, goal: Goal) -> None:
+def _go_to_entry(timeline: Timeline, goal: Goal) -> None:
     place: Place | None = None
-    for module in session.probes.modules:
+    for module in timeline.probes.modules:
         place = place or entry_of(module, goal.function)
     if place is None:
         raise BadInput(f"--to {goal.function}: the kernel has no function of that name")
-    session.add_breakpoint(place)
+    timeline.add_breakpoint(place)
     go_on = Action(Resume.CONTINUE)
     try:
         left = goal.hit
         while left:
-            session.resume({}, go_on)
-            while (event := session.pump()) is None:
+            timeline.resume({}, go_on)
+            while (event := timeline.pump()) is None:
                 pass
             if event.reason is StopReason.BREAKPOINT:
                 left -= 1
@@ -97,23 +106,30 @@ def _go_to_entry(session: Session, goal: Goal) -> None:
                     f"{goal.hit - left} times before"
                 )
     finally:
-        session.remove_breakpoint(place)
+        timeline.remove_breakpoint(place)
 
 
 def show_place(
-    options: BootOptions, text: str, follow: Callable[[Machine], None], console: Console
+    options: BootOptions,
+    text: str,
+    follow: Callable[[Machine], None],
+    console: Console,
+    recording: Recording,
 ) -> Machine:
     """Run to a place, and print what the CPUs do there."""
     goal = Goal.parse(text)
     machine = boot_silent(options, "edit" if options.variant == "edit" else "debug", follow)
     machine.inputs.console = console
-    session = make_session(machine, options, follow)
-    go(session, goal)
-    print(describe(session), end="")
-    return machine
+    timeline = make_timeline(machine, options, follow, recording)
+    try:
+        go(timeline, goal)
+        print(describe(timeline), end="")
+    finally:
+        timeline.close()
+    return timeline.machine
 
 
-def describe(session: Session) -> str:
+def describe(session: Timeline) -> str:
     """Where a run stands: tick, CPUs, the stack of the task whose turn it is."""
     text = session.monitor("tick") + session.monitor("cpus")
     event = session.stop_event()

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from wdbg.analysis.suppressions import Suppressions
     from wdbg.cli.dumpflags import DumpRequest
     from wdbg.cli.tracing import TraceRequest
-    from wdbg.debugger.session import Session
+    from wdbg.debugger.timeline import Timeline
+    from wdbg.runtime.recording import Recording
 
 
 def _nothing(_machine: Machine) -> None:
@@ -49,6 +50,10 @@ class Start:
     """To those that run the same again in another variant, before they run."""
     drive: Callable[[Machine], Stop | None] = _run
     """Runs the machine; None: it has been asked to pause."""
+    recording: Recording | None = None
+    """What the machine follows."""
+    to: str = ""
+    """A place to go to before a debugger comes; "": the beginning."""
     registers: bool = True
     """It is to be seen by `wdbg ps`."""
     patience: float = 0.0
@@ -72,13 +77,13 @@ def run_guest(
     console = open_console()
     registration: Registration | None = None
     say = partial(_say, console=console)
-    session: Session | None = None
+    session: Timeline | None = None
     findings: list[Finding] = []
 
     def current() -> Machine:
         return machine if session is None else session.machine
 
-    def follow(found: Session) -> None:
+    def follow(found: Timeline) -> None:
         nonlocal session
         session = found
 
@@ -137,11 +142,13 @@ def _run_debugged(
     args: argparse.Namespace, start: Start, open_console: Callable[[], Console]
 ) -> int:
     """The same with ports where debuggers attach."""
-    from wdbg.cli.debugging import DebugRequest, attach_lines, make_session, serve
+    from wdbg.cli.debugging import DebugRequest, attach_lines, make_timeline, serve
 
     request = DebugRequest.of(args)
     request.check(start.options)
-    options = replace(start.options, variant="debug")
+    options = start.options
+    if options.variant in ("tick", "plain"):
+        options = replace(options, variant="debug")
     listeners = request.listen()
     lines = attach_lines(listeners, options.kernel)
     console = open_console()
@@ -151,14 +158,19 @@ def _run_debugged(
         machine = boot(options, console)
         arm(machine, options, start.patience)
         start.live(machine)
-        session = make_session(machine, options, start.again)
+        session = make_timeline(machine, options, start.again, start.recording)
         registration = _register(options, args) if start.registers else None
         _handle_signals(lambda: session.machine, args.timeout, registration)
         if console.interactive:
             session.machine.request_resize()
         for line in lines:
             say(line)
-        stop = serve(session, listeners, wait=request.wait, say=say, registration=registration)
+        if start.to:
+            from wdbg.cli.goto import Goal, go
+
+            go(session, Goal.parse(start.to))
+        wait = request.wait or start.recording is not None
+        stop = serve(session, listeners, wait=wait, say=say, registration=registration)
     finally:
         console.close()
         if registration is not None:

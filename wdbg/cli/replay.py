@@ -68,10 +68,12 @@ def run(args: argparse.Namespace) -> int:
     if args.to is not None and not wanted(args) and trace is None:
         from wdbg.cli.goto import show_place
 
-        machine = show_place(options, args.to, follows, _console(args))
+        machine = show_place(options, args.to, follows, _console(args), recording)
         return int(machine.stop is not None and bool(machine.traps))
-    drive = Drive(recording)
-    start = Start(options, live=follows, again=follows, drive=drive, registers=False)
+    start = Start(
+        options, live=follows, again=follows, drive=Drive(recording), recording=recording,
+        to=args.to or "", registers=False,
+    )  # fmt: skip
     sys.stdout.flush()
     return run_guest(args, start, trace, partial(_console, args), suppressions)
 

@@ -4,7 +4,7 @@ each. Nothing here touches the guest.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -60,6 +60,21 @@ class Breakpoints:
         """The first place asked for in a stop point's segment: where an arriving task stops."""
         segment = self._segments.get((module, stop))
         return Place(module, segment[0]) if segment else None
+
+    def last(self, module: int, stop: int) -> Place | None:
+        """The last one: where a task stops that comes from the other side."""
+        segment = self._segments.get((module, stop))
+        return Place(module, segment[-1]) if segment else None
+
+    def before(self, place: Place, stop: int) -> Place | None:
+        """The next place asked for before `place` in the segment of `stop`."""
+        segment = self._segments.get((place.module, stop), ())
+        at = bisect_left(segment, place.offset)
+        return Place(place.module, segment[at - 1]) if at > 0 else None
+
+    def all(self) -> tuple[Place, ...]:
+        """All places, each as often as it was asked for."""
+        return tuple(self._counts.elements())
 
     def next(self, place: Place, stop: int) -> Place | None:
         """The next place asked for behind `place` in the segment of `stop`."""

@@ -33,6 +33,10 @@ class Conditions:
         """An access of watched memory whose task (None: any) has not come to a stop point yet."""
         self.checks_accesses = False
         """The machine is of a variant that looks at each access of memory."""
+        self.quiet = False
+        """Nobody is to be told of programs that the guest loads."""
+        self.extra: tuple[int, int] | None = None
+        """One more stop point at which the guest is to park."""
         self._all = False
         self._new: set[int] = set()
         self._always: set[tuple[int, int]] = set()
@@ -92,6 +96,7 @@ class Conditions:
     def _needed(self, module: int, stop: int) -> bool:
         return (
             (module, stop) in self._always
+            or (module, stop) == self.extra
             or self.breakpoints.first(module, stop) is not None
             or any((trap.module, trap.stop) == (module, stop) for trap in self.returns.values())
         )
@@ -104,6 +109,9 @@ class Conditions:
                 self.breakpoints.resolve(place, stop_for(module, place.offset))
             except DebugError:
                 continue  # the file has changed meanwhile: no code there
+        if self.quiet:
+            self.arm_all() if self._all else self.arm()
+            return
         self._new.add(module.number)
         module.fill(1)
 
@@ -139,7 +147,7 @@ class Conditions:
     def touched(self, task: Task | None, touch: Touch) -> None:
         """Watched memory is about to be accessed: stop at the next stop point."""
         self.touch = task, touch
-        self._arm_all()
+        self.arm_all()
         self._machine.on_turn = self._on_turn
 
     # ---- arming
@@ -148,7 +156,8 @@ class Conditions:
         """Write all bytes anew."""
         probes = self._probes
         probes.fill(0)
-        for module, stop in (*self._always, *self.breakpoints.stops()):
+        extra = () if self.extra is None else (self.extra,)
+        for module, stop in (*self._always, *extra, *self.breakpoints.stops()):
             probes.modules[module].arm(stop)
         for trap in self.returns.values():
             probes.modules[trap.module].arm(trap.stop)
@@ -156,7 +165,13 @@ class Conditions:
             probes.modules[number].fill(1)
         self._all = False
 
-    def _arm_all(self) -> None:
+    @property
+    def all_armed(self) -> bool:
+        """Tasks park at every stop point."""
+        return self._all
+
+    def arm_all(self) -> None:
+        """Have tasks park at every stop point."""
         self._probes.fill(1)
         self._all = True
 
@@ -178,7 +193,7 @@ class Conditions:
     def _on_turn(self, task: Task) -> None:
         stepping = task.pointer in self.plans or self.touch is not None
         if stepping and not self._all:
-            self._arm_all()
+            self.arm_all()
         elif self._all and not stepping:
             self.arm()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-from wdbg.runtime.journal import Position
+from wdbg.runtime.journal import Journal, Position
 from wdbg.runtime.machine import Machine
 
 
@@ -25,5 +27,26 @@ class Level(enum.IntEnum):
         return self.name.lower()
 
 
-Rebuild = Callable[[Machine, str, Position], Machine]
-"""(machine, name of a variant, where the machine stands) -> a machine that stands there."""
+Keep = Callable[[Machine, bool], None]
+"""Called with a machine that is being brought somewhere, at places where a checkpoint would be of
+use; True: right after a debugger's intervention."""
+
+
+class Rebuild(Protocol):
+    """Brings the guest to a place in its run again."""
+
+    def __call__(
+        self, old: Machine, variant: str, place: Position, keep: Keep | None = None,
+        past: Past | None = None,
+    ) -> Machine:
+        """A machine of that variant that stands there. WdbgError: `old` is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Another run than the one of the machine that is at hand: it goes back, and its future is
+    changed."""
+
+    journal: Journal
+    digest: str
+    """Run hash at the place, without memory."""

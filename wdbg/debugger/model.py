@@ -150,6 +150,8 @@ class StopEvent:
     """Panic message, trap reason, how the run ended."""
     exit_status: int = 0
     tick: int = 0
+    end: bool = False
+    """HISTORY: the end, not the beginning."""
 
 
 class Resume(enum.Enum):

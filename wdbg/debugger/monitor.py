@@ -69,11 +69,6 @@ def _dmesg(session: Session, _rest: str) -> str:
         raise DebugError(f"the kernel's log cannot be read: {error}") from None
 
 
-def _snapshot(_session: Session, _rest: str) -> str:
-    """not there yet"""
-    raise DebugError("snapshots are not there yet")
-
-
 def _locks(_session: Session, _rest: str) -> str:
     """not there yet"""
     raise DebugError("locks are not known: the guest runs without lock tracing")
@@ -91,6 +86,5 @@ COMMANDS: dict[str, tuple[Callable[[Session, str], str]]] = {
     "tick": (_tick,),
     "seed": (_seed,),
     "dmesg": (_dmesg,),
-    "snapshot": (_snapshot,),
     "locks": (_locks,),
 }

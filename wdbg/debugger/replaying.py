@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from wdbg.debugger.bounds import Bound
 from wdbg.debugger.rewind import apply, go_to
 from wdbg.runtime.journal import Position, ReplayError
 from wdbg.runtime.machine import Machine
@@ -33,6 +34,11 @@ def recorded_end(recording: Recording) -> Stop:
     if kind is StopKind.INTERRUPTED:
         kind, message = StopKind.RECORDED, f"the recorded run was ended here: {message}"
     return Stop(kind, message, exit_code=end.status)
+
+
+def recorded_place(recording: Recording) -> Bound:
+    """Where the recording ends."""
+    return Bound(recording.reached, ends_by_itself(recording))
 
 
 def ends_by_itself(recording: Recording) -> bool:

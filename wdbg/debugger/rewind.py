@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
+from wdbg.debugger.levels import Keep, Past
 from wdbg.debugger.values import write_global
 from wdbg.runtime.cpu import Cpu
 from wdbg.runtime.journal import (
@@ -27,6 +28,7 @@ from wdbg.runtime.journal import (
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.probes import ProbedModule
 from wdbg.runtime.progress import ProgressBar
+from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.task import Task
 
 SHOW_AFTER = 1.0
@@ -64,12 +66,17 @@ def bring_to(
     fresh: Callable[[], Machine],
     target: Position,
     progress: Progress | None = None,
+    keep: Keep | None = None,
+    past: Past | None = None,
 ) -> Machine:
     """The machine that `fresh` boots, in another variant and on a silent console, once it stands
     where `old` stands; `old` is closed then. ReplayError if it does not get there: `old` is as
-    it was. Without `progress` a line on stderr shows how far it is."""
+    it was. Without `progress` a line on stderr shows how far it is. `past`: go to a place of that
+    run instead."""
     console = old.console
-    digest = old.digest()
+    digest = old.digest() if past is None else past.digest
+    journal = old.journal if past is None else past.journal
+    following = old.source is not None and past is None
     total = max(1, target.moment.ticks)
     started = time.monotonic()
     bar = ProgressBar(f"running again to tick {total}", SHOW_AFTER)
@@ -79,23 +86,33 @@ def bring_to(
         update(f"tick {ticks}", min(1.0, ticks / total), time.monotonic() - started)
         if old.asked_to_stop:
             raise ReplayError("asked to end")
+        if keep is not None and new is not None:
+            keep(new, False)
 
-    new = None
+    new: Machine | None = None
     try:
         new = fresh()
-        if not new.replaying:
-            new.replay(old.journal)
+        if not following:
+            new.source, new.hash = None, RunHash()
+            new.replay(journal)
+        counter = None
+        if past is not None and old.recorder is not None:
+            counter = old.recorder.branch(new)
+        if keep is not None:
+            keep(new, False)
         reached, found = None, target
-        for entry in old.journal.interventions:
+        for entry in journal.interventions:
             if entry.position != reached:
                 reached, found = entry.position, go_to(new, entry.position, show)
             new.journal.interventions.append(replace(entry, position=found))
             apply(new, entry)
+            if keep is not None:
+                keep(new, True)
         if target != reached:
             go_to(new, target, show)
         if new.digest() != digest:
             raise ReplayError(f"the run is not the same as before at tick {total}")
-        if new.source is not None:
+        if following:
             new.inputs.console = console
         else:
             new.go_live(console)
@@ -107,6 +124,8 @@ def bring_to(
     finally:
         bar.close()
     if old.recorder is not None:
+        if counter is not None:
+            old.recorder.cut(counter)
         old.recorder.attach(new)
     new.follow(old)
     old.close()

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wdbg.debugger import monitor, rewind
+from wdbg.debugger.approach import Approach
 from wdbg.debugger.conditions import Conditions
-from wdbg.debugger.levels import Level, Rebuild
+from wdbg.debugger.levels import Keep, Level, Past, Rebuild
 from wdbg.debugger.model import (
     Action,
     DebugError,
@@ -85,6 +86,14 @@ class Session(Reading):
         self._level = level
         self._here: Position | None = None
         self._writing = False
+        self.approach = Approach()
+        self.keep: Keep | None = None
+        """Told of the machine wherever a checkpoint would be of use."""
+        self._kept = 0
+        self.bringing = level
+        """The level of the machine that is on its way to take over."""
+        self.past = False
+        """It is a copy that shows the past: what changes there is not for it to carry on."""
         self._slice = LEAST_SLICE
         self._traps = 0
         self._interrupts = Interrupts()
@@ -101,10 +110,7 @@ class Session(Reading):
         """Take over a machine: the first one, or one that has been brought to the same place in
         another variant."""
         self.machine = self.view.machine = machine
-        machine.on_probe = self._on_probe
-        machine.on_access = self._on_access
-        machine.memory.on_write = self._on_host_write
-        machine.pause_when_idle = True
+        self.hook()
         machine.console.wake_on(self._wakers)
         self.probes.on_add = self.conditions.loaded
         self._traps = len(machine.traps)
@@ -116,6 +122,15 @@ class Session(Reading):
         self._forget()
         self.conditions.checks_accesses = self._level >= Level.WATCH
         self.conditions.adopt(machine)
+
+    def hook(self) -> None:
+        """Be the one whom the machine asks."""
+        machine = self.machine
+        machine.on_probe = self._on_probe
+        machine.on_access = self._on_access
+        machine.memory.on_write = self._on_host_write
+        machine.pause_when_idle = True
+        self.conditions.quiet = False
 
     def _forget(self) -> None:
         """The guest has moved: nothing that was read holds any more."""
@@ -132,7 +147,7 @@ class Session(Reading):
             raise DebugError("only the innermost frame of the task that has stopped can be written")
         if self.view.value(tid, level, index, operand=False) is None:
             raise DebugError(f"local {index} is not available here")
-        if self._level < Level.EDIT and self._rebuild is None:
+        if self._level < Level.EDIT and self._rebuild is None and not self.past:
             raise DebugError("this guest cannot be brought to a variant with writable locals")
         self.view.edits[index] = value & 0xFFFF_FFFF_FFFF_FFFF
 
@@ -188,13 +203,36 @@ class Session(Reading):
             return
         if self._rebuild is None:
             raise DebugError("this guest cannot be brought to another build variant")
+        self.bringing = level
         try:
-            machine = self._rebuild(self.machine, level.variant, self._position())
+            machine = self._rebuild(self.machine, level.variant, self._position(), self.keep)
         except WdbgError as error:
             raise DebugError(f"cannot bring the guest to another variant: {error}") from None
         self._level = level
         self._adopt(machine)
         gc.collect()  # the old machine is a cycle, and its memory makes each fork slower
+
+    def run_again(self, past: Past | None = None, position: Position | None = None) -> None:
+        """Bring the guest to where it stands by running it again, so that `keep` sees all of it; or
+        to a place of another past. DebugError if that does not succeed."""
+        if self._rebuild is None:
+            raise DebugError("this guest cannot be run again")
+        self.bringing = self._level
+        place = position or self._position()
+        try:
+            machine = self._rebuild(self.machine, self._level.variant, place, self.keep, past)
+        except WdbgError as error:
+            raise DebugError(f"cannot run the guest again: {error}") from None
+        event = self._event
+        self.take(machine, self._level)
+        self._event = event
+        gc.collect()
+
+    def take(self, machine: Machine, level: Level) -> None:
+        """Go on with another machine."""
+        self._level = level
+        self._kept = len(machine.journal.interventions)
+        self._adopt(machine)
 
     # ---- stop conditions
 
@@ -264,6 +302,12 @@ class Session(Reading):
             self._switch(Level.WATCH)
         self._plan(*self._pending)
         self._pending = None
+        self.approach.begin()
+        noted = len(self.machine.journal.interventions)
+        if noted != self._kept:
+            self._kept = noted
+            if self.keep is not None:
+                self.keep(self.machine, True)
         self._skips = self._still_to_come()
         self._interrupts.forget()
         self.conditions.start()
@@ -338,6 +382,9 @@ class Session(Reading):
 
     def _on_probe(self, cpu: Cpu, task: Task, module: ProbedModule, stop: int) -> bool:
         """The machine's question at an armed stop point: is it to stop there?"""
+        if self.approach.arrives(self.machine, task, module, stop):
+            self._hit = (StopReason.HISTORY, task, Place(module.number, module.stops.places[stop]))
+            return True
         if self._skips and self._skips.pop(task.pointer, None) == (module.number, stop):
             return False
         place = Place(module.number, module.stops.places[stop])
@@ -440,8 +487,10 @@ class Session(Reading):
         deadline = time.monotonic() + SLICE_SECONDS
         while True:
             before, started = machine.moment(), time.monotonic()
-            stop = machine.run(until=machine.ticks + self._slice)
+            stop = self.approach.run(machine, self.conditions, self._slice)
             ended = time.monotonic()
+            if self._hit is None and self.approach.is_there(machine):
+                return self._stopped(self._standing(StopReason.HISTORY))
             if stop is not None:
                 return self._stopped(self._ended(stop))
             if self._hit is not None:
@@ -466,6 +515,7 @@ class Session(Reading):
     def _stopped(self, event: StopEvent) -> StopEvent:
         # CPUs that are held stay so until it is known what comes next: a client that steps with
         # the others held does so again and again, and each change costs a look at all memory.
+        self.conditions.extra = None
         self.conditions.end()
         self._forget()
         self.view.edits.clear()

@@ -70,6 +70,10 @@ class Watchpoints:
         """The first one, in the order of asking, that an access touches."""
         return next((w for w in self._counts if w.touched_by(address, length, bits)), None)
 
+    def all(self) -> tuple[Watchpoint, ...]:
+        """All, each as often as it was asked for."""
+        return tuple(self._counts.elements())
+
     def __iter__(self) -> Iterator[Watchpoint]:
         return iter(tuple(self._counts))
 

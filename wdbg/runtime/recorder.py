@@ -41,6 +41,24 @@ REST_SECONDS = 0.25
 """Wall time between two writes while it waits for somebody to type."""
 
 
+class Counter:
+    """A tap that only counts."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.switches = self.value = 0
+
+    def events(self, items: array[int]) -> None:
+        """See Tap."""
+        for at in range(0, len(items), 2):
+            self.value = roll(self.value, items[at], items[at + 1])
+            self.switches += items[at + 1] & SWITCH != 0
+
+    def data(self, tick: int, data: bytes) -> None:
+        """See Tap."""
+        self.value = roll(self.value, tick, zlib.crc32(data))
+
+
 class Recorder:
     """A recording that grows; a `Tap` of the machine's run hash."""
 
@@ -121,10 +139,26 @@ class Recorder:
             if self._checks:
                 self.progress()
 
-    def cut(self, inputs: int, interventions: int, switches: int, value: int) -> None:
-        """A debugger has gone back and changed something: what comes after so many of each is no
-        longer part of the run. `value` is the rolling hash there."""
-        self._write(cut_bytes(inputs, interventions, switches))
+    def branch(self, machine: Machine) -> Counter:
+        """A machine that has not run yet is about to go to a place of the past, to change it."""
+        counter = Counter(machine)
+        machine.hash.tap = counter
+        return counter
+
+    def cut(self, counter: Counter) -> None:
+        """It has come there, and its interventions are in its journal: what came after is no longer
+        part of the run."""
+        machine = counter.machine
+        machine.hash.flush()
+        switches, value = counter.switches, counter.value
+        journal = machine.journal
+        self._machine.hash.flush()
+        self._write(checks_bytes(
+            self._written, bytes(self._checks), self._points, self._machine.moment()
+        ))
+        self._write(cut_bytes(len(journal.inputs), 0, switches))
+        for entry in journal.interventions:
+            self._write(intervention_bytes(entry))
         self._checks.clear()
         self._points.clear()
         self._switches = self._written = switches

@@ -97,6 +97,7 @@ class GdbDialect:
             b"s": lambda rest: self._legacy(rest, Resume.STEP),
             b"C": lambda rest: self._legacy(rest[2:], Resume.CONTINUE),
             b"S": lambda rest: self._legacy(rest[2:], Resume.STEP),
+            b"b": self._backwards,
             b"D": self._detach,
             b"k": lambda rest: self._session.kill(),
         }
@@ -179,6 +180,8 @@ class GdbDialect:
             b"vContSupported+",
             b"ConditionalBreakpoints+",
             b"QPassSignals+",
+            b"ReverseStep+",
+            b"ReverseContinue+",
         ]
         features += [b"qXfer:%b:read+" % kind for kind in self._transfers.objects]
         return b";".join(features)
@@ -330,6 +333,18 @@ class GdbDialect:
         else:
             tid = self._continuing if self._continuing > 0 else self._tid()
             self._go(resume.Plan({tid: Action(how)}, Action(Resume.CONTINUE)))
+        return None
+
+    def _backwards(self, rest: bytes) -> bytes | None:
+        """`bc` and `bs`: one thread steps, whoever ran runs."""
+        if rest == b"c":
+            self._go(resume.Plan(default=Action(Resume.CONTINUE, reverse=True)))
+        elif rest == b"s":
+            tid = self._continuing if self._continuing > 0 else self._tid()
+            step = Action(Resume.STEP, reverse=True)
+            self._go(resume.Plan({tid: step}, Action(Resume.CONTINUE, reverse=True)))
+        else:
+            return NOT_UNDERSTOOD
         return None
 
     def _go(self, plan: resume.Plan) -> None:

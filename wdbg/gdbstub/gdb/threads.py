@@ -95,7 +95,7 @@ def stop_reply(
     elif event.reason is StopReason.MODULES:
         fields.append(b"library:")
     elif event.reason is StopReason.HISTORY:
-        fields.append(b"replaylog:begin")
+        fields.append(b"replaylog:end" if event.end else b"replaylog:begin")
     elif (
         event.reason is StopReason.BREAKPOINT
         and event.place is not None

@@ -160,9 +160,10 @@ class Lldb:
         news = self._tasks.news()
         if news is not None:
             return news
-        if self._tasks.reveal(actions):
+        back = any(action.reverse for action in (*actions.values(), default))
+        if not back and self._tasks.reveal(actions):
             return self._tasks.stop()
-        start = self._tasks.step_begins(actions)
+        start = None if back else self._tasks.step_begins(actions)
         self._session.resume(actions, default)
         self._tasks.running(start)
         return None
@@ -171,6 +172,7 @@ class Lldb:
         return (
             f"PacketSize={PACKET_SIZE:x};QStartNoAckMode+;QThreadSuffixSupported+;"
             "QListThreadsInStopReply+;qXfer:libraries:read+;qXfer:features:read+;wasm-instance+;"
+            "ReverseStep+;ReverseContinue+;"
         )
 
     def _libraries(self, rest: str) -> str:

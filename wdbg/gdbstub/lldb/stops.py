@@ -44,8 +44,10 @@ def cause_of(event: StopEvent, *, here: bool) -> Cause:
         case StopReason.MODULES:
             # Without any reason LLDB reads the list of libraries, and goes on by itself.
             return NOTHING
-        case StopReason.STEP | StopReason.HISTORY:
+        case StopReason.STEP:
             return Cause(signal, "trace")
+        case StopReason.HISTORY:
+            return Cause(signal, "history boundary", event.message)
         case StopReason.WATCHPOINT:
             assert event.hit is not None
             return Cause(signal, "watchpoint", _watchpoint(event.hit))

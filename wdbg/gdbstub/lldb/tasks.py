@@ -104,7 +104,7 @@ class Tasks:
         if grown or event.reason is StopReason.MODULES:
             reply += "library:1;"
         if event.reason is StopReason.HISTORY:
-            reply += "replaylog:begin;"
+            reply += "replaylog:end;" if event.end else "replaylog:begin;"
         return reply
 
     def news(self) -> str | None:

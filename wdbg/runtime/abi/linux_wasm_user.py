@@ -35,6 +35,8 @@ USER_TABLE = 4096
 """Entries of a program's function table, as upstream's host makes it."""
 PROGRAM_LIMIT = 64 << 20
 """Largest program file, bytes."""
+OBSERVERS = (layout.CALL_PROBE, layout.CALL_WATCH, layout.CALL_RING)
+"""What guest code calls for an observer, and could as well not call."""
 QUERY_TICKS = 1 << 20
 """Ticks lent to a host's question to the guest; they are not part of guest time."""
 
@@ -92,15 +94,18 @@ class UserMode:
         function = task.kernel.export(name)
         if function is None:
             return 0
-        cut = self._machine.mailbox.cut
-        kept, kept_cut = task.get_tick(), cut.value
-        cut.value = 0
+        mailbox = self._machine.mailbox
+        kept, kept_cut, kept_word = task.get_tick(), mailbox.cut.value, mailbox.tick.value
+        mailbox.cut.value = 0
         task.set_tick(QUERY_TICKS)
         task.fiber.start(function)
         finished = task.fiber.poll()
+        while not finished and mailbox.call.value in OBSERVERS:
+            mailbox.result.value = 0  # somebody steps, or watches: the question is none of his
+            finished = task.fiber.poll()
         task.fiber.drop()
         task.set_tick(kept)
-        cut.value = kept_cut
+        mailbox.cut.value, mailbox.tick.value = kept_cut, kept_word
         return task.fiber.result & 0xFFFFFFFF if finished and task.fiber.trap is None else 0
 
     def _start(self, task: Task, clone: bool, stack_pointer: int) -> None:
