@@ -11,9 +11,7 @@ from wdbg.runtime.guest import default_guest
 
 pytestmark = pytest.mark.guest
 
-COMPLAINTS = re.compile(
-    r"BUG: (?!KCSAN)|WARNING:|INFO: .*(lock|stall|hung)|Oops|not ok|FAIL|!!!"
-)
+COMPLAINTS = re.compile(r"BUG: (?!KCSAN)|WARNING:|INFO: .*(lock|stall|hung)|Oops|not ok|FAIL|!!!")
 """Not what KCSAN reports: data races of Linux itself (one is in hvc_write) are what it is for."""
 
 

@@ -34,6 +34,7 @@ from wdbg.instrument.result import Instrumented
 from wdbg.instrument.rewrite import instrument_kernel, instrument_program
 from wdbg.instrument.variant import CUTS, EDIT, PLAIN, TICK, Variant
 
+SAMPLES = Variant("samples", ticks=True, samples=True)
 RECORD = Variant(
     "record",
     ticks=True,
@@ -367,6 +368,10 @@ def check(seed: int) -> Report:
     assert cut == expected, f"seed {seed}: kernel that counts accesses"
     assert cut.where() == expected.where(), f"seed {seed}: backtraces of one that counts accesses"
     assert cut_ticks == kernel_ticks, f"seed {seed}: ticks of one that counts accesses"
+    sampled, sampled_ticks = run_kernel(generated, seed, SAMPLES)
+    assert sampled == expected, f"seed {seed}: kernel that samples accesses"
+    assert sampled.where() == expected.where(), f"seed {seed}: backtraces of one that samples"
+    assert sampled_ticks == kernel_ticks, f"seed {seed}: ticks of one that samples"
     cut, cut_ticks = run_program(generated, seed, CUTS)
     assert cut == expected, f"seed {seed}: program that counts accesses"
     assert cut_ticks == program_ticks, f"seed {seed}: ticks of one that counts accesses"

@@ -32,6 +32,7 @@ def test_the_record_layout_is_that_of_traces() -> None:
     assert accesses.OPERATION_SHIFT == events.MEM_OP_SHIFT
     for number, name in enumerate(accesses._OPERATIONS, 1):
         assert events.MemOp[name.upper()] == number
+    assert events.MemOp.FENCE == accesses.FENCE
 
 
 def test_the_longest_record_fits_what_a_full_ring_has_left() -> None:
@@ -48,7 +49,7 @@ def every_point() -> tuple[Point, ...]:
 
 def test_a_variant_survives_json() -> None:
     recording = Recording(
-        "all", ("a*", "!ab"), every_point(), "current", State(4, 12), ("x",), ((1, 2),)
+        "all", ("a*", "!ab"), every_point(), "current", State(4, 12), ("x",), ((1, 2),), 16384
     )
     variant = replace(TICK, recording=recording)
     assert Variant.from_json(variant.to_json()) == variant

@@ -31,6 +31,7 @@ KINDS = {
     },
     Token.BULK: {"memory.copy", "memory.fill", "memory.init"},
     Token.RETURN: {"return"},
+    Token.FENCE: {"atomic.fence"},
 }  # fmt: skip
 SETS = [frozenset(s) for n in (0, 1, 2, len(Token)) for s in itertools.combinations(list(Token), n)]
 

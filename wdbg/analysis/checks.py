@@ -69,6 +69,7 @@ CHECKS: dict[str, CheckSpec] = {
             annotated=("annotations", "waits", "sched"),
             maker="wdbg.analysis.lockdep.check:LockCheck",
         ),
+        CheckSpec("races", "accesses that race", "data races"),
     )
 }
 """By name. Others are added here as they come."""

@@ -35,6 +35,11 @@ def _nothing(_machine: Machine) -> None:
     """A run that is neither recorded nor replayed."""
 
 
+def _nothing_found(_machine: Machine) -> list[Finding]:
+    """No check works inside this process."""
+    return []
+
+
 def _run(machine: Machine) -> Stop | None:
     return machine.run()
 
@@ -54,6 +59,8 @@ class Start:
     """What the machine follows."""
     to: str = ""
     """A place to go to before a debugger comes; "": the beginning."""
+    found: Callable[[Machine], list[Finding]] = _nothing_found
+    """What the checks that work inside this process have found, at the end."""
     registers: bool = True
     """It is to be seen by `wdbg ps`."""
     patience: float = 0.0
@@ -124,6 +131,7 @@ def run_guest(
                 from wdbg.cli.stacks import again, fill_stacks
 
                 findings = fill_stacks(findings, again(options, machine.journal))
+        findings = [*findings, *start.found(current())]
         if dumper is not None:
             dumper.ended(current(), stop, args.trace)
     finally:

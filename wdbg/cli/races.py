@@ -20,7 +20,6 @@ from wdbg.errors import BadInput
 from wdbg.linux.tracefields import task_fields
 from wdbg.runtime.guest import guest_root
 from wdbg.runtime.symbolindex import open_index
-from wdbg.trace.events import Kind
 from wdbg.trace.reader import Trace
 
 NEEDED = ("mem", "lock", "sched", "irq")
@@ -53,14 +52,17 @@ def report_races(args: argparse.Namespace) -> int:
             raise BadInput(f"{args.kernel}: not the kernel that {args.file} is a trace of")
         detector = Detector(Sites(index))
         races = detector.run(trace, layout_of(index))
-        accesses = [access for race in races for access in (race.first, race.second)]
-        stacks = stacks_of(trace, accesses) if trace.counts()[Kind.CALL_ENTER] else {}
+        accesses = [access for race in races for access in race.accesses]
+        stacks = stacks_of(trace, accesses) if "call" in recorded else {}
+        functions = {row.number: row.name for row in trace.tables.functions}
         names = Names(
             detector.sites,
             Objects(index, trace.tables.tasks, detector.per_cpu),
             trace.tables,
-            stacks,
-            {row.number: row.name for row in trace.tables.functions},
+            {
+                seq: tuple(functions.get(number, f"function-{number}") for number in stack)
+                for seq, stack in stacks.items()
+            },
             trace.header.seed,
         )
         found = findings(races, names)[: args.limit]

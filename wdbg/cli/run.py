@@ -118,6 +118,10 @@ def run(args: argparse.Namespace) -> int:
         options = dump.prepare(options)
     sys.stdout.flush()
     start = Start(options, _recording(args, options), patience=patience_of(args))
+    if args.check is not None and "races" in args.check.split(","):
+        from wdbg.cli.racechecks import watching_races
+
+        start = watching_races(args, start)
     return run_guest(args, start, trace, partial(_console, args), suppressions, dump)
 
 

@@ -27,13 +27,17 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
         help="record calls (and accesses) of these functions only: a glob of names, or of source "
         "files if it has a slash (kernel/sched/*); with ! in front: but not these")  # fmt: skip
     add("--accesses", action="append", metavar="WHERE",
-        help="record accesses (--events mem) of this memory only: a variable's name, or "
-        "START:END as addresses")  # fmt: skip
+        help="record accesses (--events mem) of this memory only: a variable's name, "
+        "START:END as addresses, or !stack: not of the running task's kernel stack")  # fmt: skip
     add("--ring", metavar="SIZE",
         help="flight recorder: keep the last SIZE bytes (64M), write them at the end")  # fmt: skip
     add("--check", metavar="LIST",
         help=f"look for problems while the guest runs: {','.join(CHECKS)}; exit status 1 if there "
         "are any")  # fmt: skip
+    add("--race-every", type=int, metavar="N",
+        help="--check races: plain accesses between two samples, in the mean")  # fmt: skip
+    add("--race-window", type=int, metavar="TICKS",
+        help="--check races: how long a sampled access is held, in the mean")  # fmt: skip
     add_suppression_flags(parser)
 
 

@@ -46,6 +46,8 @@ from wdbg.trace.shared import SharedRing
 
 _SIZE = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+NOT_STACK = "!stack"
+"""For --accesses: none of the running task's kernel stack."""
 LEAST_RING, MOST_RING = 1 << 20, 64 << 30
 """Bytes that a flight recorder may be asked to keep."""
 
@@ -84,7 +86,8 @@ class TraceRequest:
         self._check_path()
         self.fields = TaskFields() if self.index is None else task_fields(self.index)
         self.select = self._select(functions)
-        self.ranges = tuple(self._range(text) for text in accesses)
+        self.ranges = tuple(self._range(text) for text in accesses if text != NOT_STACK)
+        self.own_stack = self._stack_size() if NOT_STACK in accesses else 0
         self.recording = self._recording(calls)
 
     @classmethod
@@ -169,6 +172,14 @@ class TraceRequest:
             raise BadInput(f"--accesses {text}: no range of guest memory")
         return pair
 
+    def _stack_size(self) -> int:
+        """Bytes of a kernel stack."""
+        found = None if self.index is None else self.index.variable("init_stack")
+        size = 0 if found is None else found.type.size
+        if not size or size & (size - 1):
+            raise BadInput(f"--accesses {NOT_STACK}: how large stacks are is not known")
+        return size
+
     def _variable(self, name: str) -> tuple[int, int]:
         found = None if self.index is None else self.index.variable(name)
         if found is None:
@@ -199,6 +210,7 @@ class TraceRequest:
             state=self.fields.interrupts(),
             accesses=(self.select or ("*",)) if "mem" in self.events else (),
             ranges=self.ranges,
+            own_stack=self.own_stack,
         )
 
     # ---- a run ---------------------------------------------------------------------------------

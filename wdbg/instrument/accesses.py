@@ -28,6 +28,8 @@ OPERATION_SHIFT = 5
 """Bits of ``wdbg.trace.events.MemFlag``; a test compares."""
 _OPERATIONS = ("add", "sub", "and", "or", "xor", "xchg", "cmpxchg")
 """Operations in the order of ``wdbg.trace.events.MemOp``, from 1 on."""
+FENCE = 10
+"""``MemOp.FENCE``."""
 _COPIES = frozenset(("memory.copy",))
 
 
@@ -50,13 +52,18 @@ def flags_of(opcode: Opcode, bits: int) -> int:
 class AccessPass:
     """Records the accesses of memory 0 in the functions that the recording selects."""
 
-    tokens = frozenset((Token.ACCESS, Token.BULK))
+    tokens = frozenset((Token.ACCESS, Token.BULK, Token.FENCE))
 
-    def __init__(self, ring: RingCode, recording: Recording, program: Program) -> None:
+    def __init__(
+        self, ring: RingCode, recording: Recording, program: Program, stack: int | None = None
+    ) -> None:
+        """``stack`` is the index of the stack pointer's global."""
         self._ring = ring
         self._globs = recording.accesses
         self._ranges = recording.ranges
         self._program = program
+        self._stack = recording.own_stack.bit_length() - 1 if recording.own_stack else 0
+        self._pointer = stack
 
     def edit(self, body: Body, edits: list[Edit]) -> None:
         """See Pass."""
@@ -68,6 +75,8 @@ class AccessPass:
                 self._single(body, edits, locals_, start, end)
             elif token is Token.BULK:
                 self._bulk(body, edits, locals_, start, end)
+            elif token is Token.FENCE:
+                self._fence(edits, locals_, start)
 
     def _wanted(self, name: str) -> bool:
         wanted = all(glob.startswith("!") for glob in self._globs)
@@ -105,6 +114,12 @@ class AccessPass:
         )
         edits.append((start, start, give, -1))
 
+    def _fence(self, edits: list[Edit], locals_: _Locals, start: int) -> None:
+        position = i32_const(start - self._program.code_base)
+        head = MEM | (MARKED | FENCE << OPERATION_SHIFT) << ARG_SHIFT
+        code, branch = self._ring.append(head, locals_.get(I32, 4), b"", ((position, b""),))
+        edits.append((start, start, code, branch))
+
     def _bulk(self, body: Body, edits: list[Edit], locals_: _Locals, start: int, end: int) -> None:
         name = decode_one(body.data, start, end).opcode.name
         to, from_, size = (locals_.get(I32, n) for n in (0, 1, 2))
@@ -133,6 +148,10 @@ class AccessPass:
         if self._ranges:
             test = b"".join(_inside(address, *each) for each in self._ranges)
             test += op("i32.or") * (len(self._ranges) - 1)
+            code, branch = test + b"\x04\x40" + code + b"\x0b", len(test) + 2 + branch
+        if self._stack and self._pointer is not None:
+            test = op("local.get", address) + op("global.get", self._pointer) + op("i32.xor")
+            test += i32_const(self._stack) + op("i32.shr_u")
             code, branch = test + b"\x04\x40" + code + b"\x0b", len(test) + 2 + branch
         edits.append((start, start, code, branch))
 

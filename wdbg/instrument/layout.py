@@ -74,6 +74,10 @@ CUT = 172
 CALL_TICK where it becomes 0. The host sets it to 0 where none is wanted: 2^32 accesses are more
 than a quantum has."""
 
+SAMPLE = 176
+"""i32: plain accesses up to the next sample, in variants that sample: each counts it down, and the
+one that makes it 0 parks with CALL_WATCH. The host sets it."""
+
 RING_HEAD = 0x1000
 """u32: bytes of the ring that hold records (docs/tracing.md)."""
 CALL_SITE = 0x1004
@@ -123,6 +127,10 @@ CALL_WATCH = 7
 """An access that touches a watched granule, before it happens: slots are address, length and
 ``ACCESS_*`` bits."""
 ACCESS_READ, ACCESS_WRITE = 1, 2
+ACCESS_MARKED = 4
+"""An atomic instruction; told by variants that sample."""
+ACCESS_POSITION = 3
+"""In those the bits from here are the code offset of the instruction."""
 CALL_RING = 8
 """The ring of trace records is full: the host empties it."""
 CALL_IMPORT = 16

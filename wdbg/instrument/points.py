@@ -108,6 +108,9 @@ class Recording:
     """Globs of the functions whose memory accesses are recorded."""
     ranges: tuple[tuple[int, int], ...] = ()
     """Guest address ranges [start, end) outside of which accesses are not recorded; empty: all."""
+    own_stack: int = 0
+    """Not 0: accesses of the running task's kernel stack are not recorded; kernel stacks have so
+    many bytes, a power of 2, and are aligned to that."""
 
     def merged_points(self) -> dict[str, Point]:
         """The points by function, those of one function together."""
@@ -139,6 +142,7 @@ class Recording:
             state=None if state is None else _state(state),
             accesses=tuple(fields["accesses"]),
             ranges=tuple((a, b) for a, b in fields["ranges"]),
+            own_stack=fields["own_stack"],
         )
 
 

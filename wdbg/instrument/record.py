@@ -34,7 +34,9 @@ def record_passes(
     current = find_global(module, recording.current)
     sources = Sources(box, current, recording.state)
     spans = SpanPass(ring, recording, program, sources)
-    accesses = AccessPass(ring, recording, program) if recording.accesses else None
+    accesses = None
+    if recording.accesses:
+        accesses = AccessPass(ring, recording, program, box.stack_pointer)
     return Recorder(spans, accesses)
 
 

@@ -35,6 +35,7 @@ from wdbg.instrument.probes import ProbePass
 from wdbg.instrument.record import record_passes
 from wdbg.instrument.renumber import Renumbering, RenumberPass
 from wdbg.instrument.result import Instrumented
+from wdbg.instrument.sampling import SamplePass
 from wdbg.instrument.sweep import Pass, Progress, sweep
 from wdbg.instrument.ticks import TickPass
 from wdbg.instrument.variant import Variant
@@ -140,6 +141,9 @@ def instrument_kernel(
         passes.append(probes)
     if recorder is not None and recorder.accesses is not None:
         passes.append(recorder.accesses)
+    if variant.samples:
+        functions_ = box.watch_functions()
+        passes.append(SamplePass(len(memories), *functions_, module.code_base, frozenset(initial)))
     if variant.watch:
         passes.append(WatchPass(len(memories), *box.watch_functions(), frozenset(initial)))
     if module.memories[0].shared:

@@ -36,6 +36,8 @@ class Token(Enum):
     BULK = "bulk"
     """memory.copy, memory.fill and memory.init"""
     RETURN = "return"
+    FENCE = "fence"
+    """atomic.fence"""
 
 
 Event = tuple[Token, int, int]
@@ -54,6 +56,7 @@ _NAMES = {
     "global.get": Token.GLOBAL,
     "global.set": Token.GLOBAL,
     "memory.atomic.notify": Token.WAIT,
+    "atomic.fence": Token.FENCE,
     "memory.atomic.wait32": Token.WAIT,
     "memory.atomic.wait64": Token.WAIT,
 }

@@ -27,6 +27,8 @@ class Variant:
     """Stop points take back the locals that they hand over: the host can change them."""
     cuts: bool = False
     """Memory accesses are counted: a schedule can switch at each (``CutPass``)."""
+    samples: bool = False
+    """Some accesses of the kernel park, and those of watched memory (``SamplePass``)."""
     recording: Recording | None = None
     """What the kernel records into the trace ring."""
 
@@ -38,7 +40,7 @@ class Variant:
     @property
     def debug_pages(self) -> int:
         """64 KiB pages of debug memory that its modules want."""
-        if self.watch:
+        if self.watch or self.samples:
             return layout.WATCH_END // layout.PAGE + 1
         if self.recording is not None:
             return (layout.RING + layout.RING_SIZE) // layout.PAGE

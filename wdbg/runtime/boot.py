@@ -58,6 +58,8 @@ class BootOptions:
     """Of "scripted": round robin up to the tick of the first of them, then `Scripted`."""
     cuts: bool = False
     """The variant counts memory accesses, so that schedules can switch at each."""
+    samples: bool = False
+    """The variant samples memory accesses: for a `RaceWatch`."""
     variant: str = "tick"
     recording: Recording | None = None
     """What a trace is to hold; the machine then needs a `Tracer`."""
@@ -100,6 +102,8 @@ def boot(options: BootOptions, console: Console) -> Machine:
     variant = VARIANTS[options.variant]
     if options.cuts:
         variant = replace(variant, cuts=True)
+    if options.samples:
+        variant = replace(variant, samples=True)
     recorded = replace(variant, recording=options.recording)
     engine = Engine()
     kernel = load_kernel(options.kernel, recorded, LinuxWasm.port, cache, engine)

@@ -97,7 +97,7 @@ class Machine:
         `run` return None, an observation."""
         self.on_turn: Callable[[Task], None] | None = None
         """Called with the task that goes on when a CPU's turn begins or the CPU switches tasks."""
-        self.on_access: Callable[[Task, int, int, int], None] | None = None
+        self.on_access: Callable[[Task, int, int, int], bool | None] | None = None
         """Called before an access (address, length, layout.ACCESS bits) that touches a watched
         granule."""
         self.stopped_at: tuple[Task, Captured] | None = None
@@ -527,8 +527,10 @@ class Machine:
                 self._empty_ring()
             elif call == layout.CALL_WATCH:
                 task.answer = 0
-                if self.on_access is not None:
-                    self.on_access(task, *(self.mailbox.argument(i) for i in range(3)))
+                if self.on_access is not None and self.on_access(
+                    task, *(self.mailbox.argument(i) for i in range(3))
+                ):
+                    break
             else:
                 task.answer = None
                 if self.ticks < self._quantum_end and not self._counting:

@@ -23,6 +23,7 @@ class Mailbox:
         self.result = ctypes.c_int64.from_address(base + layout.RESULT)
         self.trap = ctypes.c_int32.from_address(base + layout.TRAP)
         self.cut = ctypes.c_int32.from_address(base + layout.CUT)
+        self.sample = ctypes.c_int32.from_address(base + layout.SAMPLE)
         self.unwind = ctypes.c_int32.from_address(base + layout.UNWIND)
         self.ring_head = ctypes.c_uint32.from_address(base + layout.RING_HEAD)
         self.clock_end = ctypes.c_int64.from_address(base + layout.CLOCK_END)

@@ -49,8 +49,17 @@ class Race:
     """Two sites that race: the first pair of accesses, and how often there were others."""
 
     first: Access
-    second: Access
+    second: Access | None
+    """None: not known."""
     count: int = 1
+    old: bytes = b""
+    new: bytes = b""
+    """The first access's bytes before and after, where that is known; no new ones: unchanged."""
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """Those that are known."""
+        return (self.first,) if self.second is None else (self.first, self.second)
 
 
 class Detector:
@@ -83,7 +92,7 @@ class Detector:
             self._batch(batch, stream, used)
             self._base += len(batch)
         self.per_cpu = stream.per_cpu
-        return sorted(self.races.values(), key=lambda race: race.second.seq)
+        return sorted(self.races.values(), key=lambda race: race.accesses[-1].seq)
 
     def _batch(self, batch: Batch, stream: Stream, used: Usage) -> None:
         new = sorted(set(np.unique(batch.runs["cpu"]).tolist()) - self._cpus)
@@ -137,11 +146,12 @@ class Detector:
         self.examined += 1
         place = self.order.place(context)
         marked = flags & _MARKED != 0
+        atomic = marked or self.sites.in_sequence(position)
         if words and not self.sites.meant_to_race(position):
             write = flags & _WRITE != 0
             known = (row, self._base, self._locks.held.get(place, ()), self._interrupts.state(task))
             for word, mask in words:
-                for before in self._shadow.access(word, mask, place, write, marked, known):
+                for before in self._shadow.access(word, mask, place, write, atomic, known):
                     self._found(before, known)
         if marked:
             self._marked(place, address, position, flags)

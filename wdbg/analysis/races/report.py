@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from symbols.dwarf.index import SourceFrame
 from wdbg.analysis.findings import Finding, identity_of, printable
 from wdbg.analysis.races.detect import Race
 from wdbg.analysis.races.locks import Held
@@ -18,6 +19,8 @@ from wdbg.trace.events import MEM_OP_SHIFT, LockKind, MemFlag, MemOp
 from wdbg.trace.tables import Tables
 
 KIND = "data-race"
+UNKNOWN_ORIGIN = "race-at-unknown-origin"
+"""A value changed while its reader or writer was held, and nobody was seen to change it."""
 _CPU = SOFTIRQ - 1
 _INSIDE_LOCK = re.compile(r"(\.rlock|\.wait_lock)?\.(raw_lock|owner|count|cnts)\b[.\w]*")
 """The member of a lock that is at its start."""
@@ -30,10 +33,8 @@ class Names:
     sites: Sites
     objects: Objects
     tables: Tables
-    stacks: Mapping[int, tuple[int, ...]]
-    """See `stacks.stacks_of`."""
-    functions: Mapping[int, str]
-    """Names of functions by number."""
+    stacks: Mapping[int, tuple[str, ...]]
+    """Lines of the callers' names, innermost first, by the number of the access."""
     seed: int = 0
 
     def task(self, number: int, tick: int) -> str:
@@ -57,8 +58,9 @@ def findings(races: Iterable[Race], names: Names) -> list[Finding]:
     """One for each different race, the most frequent first."""
     groups: dict[tuple[str, ...], list[Race]] = {}
     for race in races:
-        sites = [names.sites.site(a.position).function for a in (race.first, race.second)]
-        what = names.objects.stable(race.second.address, race.second.tick)
+        sites = [names.sites.site(a.position).function for a in race.accesses]
+        last = race.accesses[-1]
+        what = names.objects.stable(last.address, last.tick)
         groups.setdefault((*sorted(sites), what), []).append(race)
     found = [_finding(key, group, names) for key, group in groups.items()]
     return sorted(found, key=lambda each: (-each.data["count"], each.tick))
@@ -66,40 +68,53 @@ def findings(races: Iterable[Race], names: Names) -> list[Finding]:
 
 def _finding(key: tuple[str, ...], races: Sequence[Race], names: Names) -> Finding:
     race = races[0]
-    first, second = race.first, race.second
-    sites = [names.sites.site(a.position) for a in (first, second)]
-    what = names.objects.name(second.address, second.tick)
+    accesses = race.accesses
+    sites = [names.sites.site(a.position) for a in accesses]
+    last = accesses[-1]
+    what = names.objects.name(last.address, last.tick)
     count = sum(each.count for each in races)
-    title = f"{sites[0].function} / {sites[1].function}"
+    title = " / ".join(site.function for site in sites)
     if what:
         title += f": {what}"
-    text = [f"data race in {title}", ""]
-    for access, site in ((first, sites[0]), (second, sites[1])):
+    known = race.second is not None
+    text = [f"data race {'in' if known else 'at unknown origin, with'} {title}", ""]
+    for access, site in zip(accesses, sites, strict=True):
         text += [*_describe(access, site, names), ""]
-    text.append(_locks_in_common(first, second, names))
-    text.append(_remedy(first, second))
+    if race.new:
+        text.append(f"value changed: {_number(race.old)} -> {_number(race.new)}")
+    elif race.old:
+        text.append(f"value did not change: {_number(race.old)}")
+    if race.second is not None:
+        text += _locks_in_common(race.first, race.second, names)
+        text.append(_remedy(race.first, race.second))
     text.append(f"seen {count} times" if count > 1 else "seen once")
     if len(races) > 1:
         text.append("between these places:")
         text += [f"  {_pair(each, names)}" for each in races[:10]]
-    text.append(f"seed {names.seed}, tick {second.tick}")
+    text.append(f"seed {names.seed}, tick {last.tick}")
     data: dict[str, Any] = {
         "count": count,
         "object": what,
         "functions": [site.function for site in sites],
-        "accesses": [_data(a, s, names) for a, s in zip((first, second), sites, strict=True)],
+        "accesses": [_data(a, s, names) for a, s in zip(accesses, sites, strict=True)],
         "pairs": [_pair(each, names) for each in races],
+        "value_changed": any(each.new for each in races) if any(r.old for r in races) else None,
         "seed": names.seed,
     }
-    return Finding(KIND, identity_of(KIND, key), title, second.tick, "\n".join(text), data)
+    name = KIND if known else UNKNOWN_ORIGIN
+    return Finding(name, identity_of(name, key), title, last.tick, "\n".join(text), data)
+
+
+def _number(data: bytes) -> str:
+    return f"{int.from_bytes(data, 'little'):#x}" if len(data) <= 8 else data.hex(" ")
 
 
 def _pair(race: Race, names: Names) -> str:
     places = []
-    for access in (race.first, race.second):
+    for access in race.accesses:
         site = names.sites.site(access.position)
         places.append(f"{kind(access)} {site.place or site.function}")
-    return f"{places[0]} / {places[1]}, {race.count} times"
+    return f"{' / '.join(places)}, {race.count} times"
 
 
 def kind(access: Access) -> str:
@@ -127,14 +142,17 @@ def who(access: Access, names: Names) -> str:
 
 def stack(access: Access, site: Site, names: Names) -> list[str]:
     """Lines of the stack, innermost first."""
-    lines = []
-    for frame in site.frames:
-        where = f" at {short(frame.file)}:{frame.line}" if frame.line else ""
-        lines.append(f"{frame.name}{where}{' (inlined)' if frame.inlined else ''}")
-    outer = [names.functions.get(n, f"function-{n}") for n in names.stacks.get(access.seq, ())]
+    lines = [frame_line(frame) for frame in site.frames]
+    outer = list(names.stacks.get(access.seq, ()))
     if outer and site.frames and outer[0] == site.frames[-1].name:
         outer = outer[1:]
     return lines + outer
+
+
+def frame_line(frame: SourceFrame) -> str:
+    """A level of the source's calls."""
+    where = f" at {short(frame.file)}:{frame.line}" if frame.line else ""
+    return f"{frame.name}{where}{' (inlined)' if frame.inlined else ''}"
 
 
 def _describe(access: Access, site: Site, names: Names) -> list[str]:
@@ -147,9 +165,10 @@ def _describe(access: Access, site: Site, names: Names) -> list[str]:
         f"{who(access, names)}, tick {access.tick}{value}:"
     ]
     lines += [f"    {line}" for line in stack(access, site, names)]
-    lines.append(f"  interrupts {'off' if access.irqs_off else 'on'}, locks held: "
-                 f"{_held(access.held, access.tick, names)}")  # fmt: skip
-    return lines
+    state = f"  interrupts {'off' if access.irqs_off else 'on'}"
+    if access.held is not None:
+        state += f", locks held: {_held(access.held, access.tick, names)}"
+    return [*lines, state]
 
 
 def _held(held: Held, tick: int, names: Names) -> str:
@@ -162,12 +181,14 @@ def _held(held: Held, tick: int, names: Names) -> str:
     )
 
 
-def _locks_in_common(first: Access, second: Access, names: Names) -> str:
+def _locks_in_common(first: Access, second: Access, names: Names) -> list[str]:
+    if first.held is None or second.held is None:
+        return []
     common = {lock[0] for lock in first.held} & {lock[0] for lock in second.held} - {0}
     if not common:
-        return "no common lock"
+        return ["no common lock"]
     both = ", ".join(names.lock(address, 0, second.tick) for address in sorted(common))
-    return f"common locks, which do not exclude each other here: {both}"
+    return [f"common locks, which do not exclude each other here: {both}"]
 
 
 def _remedy(first: Access, second: Access) -> str:
@@ -193,7 +214,7 @@ def _data(access: Access, site: Site, names: Names) -> dict[str, Any]:
         "position": access.position,
         "place": site.place,
         "stack": stack(access, site, names),
-        "locks": [hex(lock[0]) for lock in access.held],
+        "locks": [hex(lock[0]) for lock in access.held or ()],
         "irqs_off": access.irqs_off,
         "value": access.value if access.flags & MemFlag.VALUE_KNOWN else None,
     }

@@ -33,7 +33,8 @@ class Access:
     """Of `MemFlag`."""
     value: int
     """What a write wrote, if VALUE_KNOWN."""
-    held: Held
+    held: Held | None
+    """None: not known."""
     irqs_off: bool
     preempt_count: int
     """As far as it tells of softirqs and interrupts."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 from symbols.dwarf.index import Index, SourceFrame
 from symbols.errors import SymbolsError
@@ -32,10 +33,20 @@ _RELAXED_API = re.compile(
 _API = re.compile(r"(?:raw_|arch_)?(?:atomic|xchg|cmpxchg|try_cmpxchg|refcount|\w*_bit)\w*")
 _LOCK_API = re.compile(r"(?:arch_)?test_and_set_bit_lock|(?:arch_)?test_bit_acquire")
 _UNLOCK_API = re.compile(r"(?:arch_|__)*clear_bit_unlock|xor_unlock_is_negative_byte")
-_SEQUENCE_BEGIN = re.compile(
-    r"(?:raw_)?read_seq\w*_?begin|__read_seqcount_begin|__seqprop_\w*sequence"
+_SEQUENCES = (
+    (
+        "read_seqbegin raw_read_seqcount raw_read_seqcount_begin raw_read_seqcount_latch "
+        "__seqprop_sequence __seqprop_spinlock_sequence __seqprop_raw_spinlock_sequence "
+        "__seqprop_rwlock_sequence __seqprop_mutex_sequence",
+        "read_seqretry do_read_seqcount_retry do___read_seqcount_retry "
+        "raw_read_seqcount_latch_retry",
+    ),
+    (
+        "do_raw_write_seqcount_begin do_write_seqcount_begin do_write_seqcount_begin_nested",
+        "do_raw_write_seqcount_end do_write_seqcount_end do_raw_write_seqcount_barrier",
+    ),
 )
-_SEQUENCE_WRITE = re.compile(r"(?:do_)?(?:raw_)?write_seq\w*")
+"""Functions that begin and end sections of readers and of writers (include/linux/seqlock.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,8 @@ class Sites:
         self._orders: dict[int, MemoryOrder] = {}
         module = index.module
         self._base = module.code_base
+        self._sequences: dict[int, bool] = {}
+        self._bounds: dict[int, list[tuple[int, int]]] = {}
         self._marks: dict[int, set[int]] = {}
         """Marks of each atomic instruction."""
         self._racy_starts: list[int] = []
@@ -91,6 +104,44 @@ class Sites:
         """Whether the access is inside data_race()."""
         at = bisect_right(self._racy_starts, position) - 1
         return at >= 0 and position < self._racy_ends[at]
+
+    def in_sequence(self, position: int) -> bool:
+        """Whether the access is in a read or write section of a sequence count, as far as inlined
+        calls tell: between the first that begins one in its function and the last that ends one.
+        Readers there repeat what a writer has disturbed, so KCSAN takes all for atomic."""
+        found = self._sequences.get(position)
+        if found is None:
+            function = self._index.function_at(position)
+            found = False
+            if function is not None:
+                at = function.low
+                bounds = self._bounds.get(at)
+                if bounds is None:
+                    bounds = self._bounds[at] = self._sequence_bounds(function.low, function.high)
+                found = any(low <= position < high for low, high in bounds)
+            self._sequences[position] = found
+        return found
+
+    def _sequence_bounds(self, low: int, high: int) -> list[tuple[int, int]]:
+        bounds = []
+        for begins, ends in self._sequence_calls:
+            first = min((start for start, _ in begins if low <= start < high), default=high)
+            last = max((end for start, end in ends if low <= start < high), default=low)
+            if first < last:
+                bounds.append((first, last))
+        return bounds
+
+    @cached_property
+    def _sequence_calls(self) -> list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
+        """Ranges of inlined calls that begin, and that end, a section: of readers, of writers."""
+        found = []
+        for names in _SEQUENCES:
+            sides = []
+            for side in names:
+                calls = [c for name in side.split() for c in self._index.inlined_calls(name)]
+                sides.append([pair for call in calls for pair in call.ranges])
+            found.append((sides[0], sides[1]))
+        return found
 
     def order(self, position: int, *, reads: bool, writes: bool) -> MemoryOrder:
         """The order of the atomic instruction at a position."""
@@ -173,13 +224,3 @@ def _next_atomic(data: bytes, start: int) -> int | None:
     except SymbolsError:
         pass  # what is decoded may end in the middle of an instruction
     return None
-
-
-def begins_sequence(site: Site) -> bool:
-    """Whether the access reads a sequence count at the start of a read section."""
-    return any(_SEQUENCE_BEGIN.fullmatch(frame.name) for frame in site.frames)
-
-
-def writes_sequence(site: Site) -> bool:
-    """Whether the access changes a sequence count."""
-    return any(_SEQUENCE_WRITE.fullmatch(frame.name) for frame in site.frames)
