@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,4 +102,21 @@ def write_script(kernel: Path, elf: Path) -> Path:
         raise BadInput(str(error)) from None
     script = script_of(elf)
     write_whole(script, text.encode())
+    return script
+
+
+def core_script(kernel: Path, programs: Sequence[tuple[Path, int]], core: Path) -> Path:
+    """Write GDB's commands for a core file beside it: its ELF files, the kernel's commands, the
+    core. Raises like `gdb_files`."""
+    files = gdb_files(kernel)
+    lines = [f"file {files.elf}", f"source {files.script}", "set osabi GNU/Linux", "set confirm off"]
+    lines += [f"add-symbol-file {program_elf(path, number)}" for path, number in programs]
+    lines += ["set confirm on", f"core-file {core.resolve()}"]
+    script = core.with_name(f"{core.name}.gdb")
+    if any(not line.isprintable() for line in lines):
+        raise BadInput(f"{core}: GDB cannot be given such a path")
+    try:
+        write_whole(script, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as error:
+        raise BadInput(f"cannot write {script}: {error}") from None
     return script
