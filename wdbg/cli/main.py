@@ -24,6 +24,7 @@ VERBS = {
     "trace": "show a recorded trace, export it to other tools, cut it",
     "report": "what a trace or dump tells: scheduling, calls, locks, crashes",
     "dump": "write a guest's state to a file; show, export and debug such files",
+    "drgn": "drgn's shell on a dump, or on a guest that runs",
     "doctor": "say what a kernel module is and whether it can run",
 }
 """Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""

@@ -109,7 +109,8 @@ def core_script(kernel: Path, programs: Sequence[tuple[Path, int]], core: Path) 
     """Write GDB's commands for a core file beside it: its ELF files, the kernel's commands, the
     core. Raises like `gdb_files`."""
     files = gdb_files(kernel)
-    lines = [f"file {files.elf}", f"source {files.script}", "set osabi GNU/Linux", "set confirm off"]
+    lines = [f"file {files.elf}", f"source {files.script}"]
+    lines += ["set osabi GNU/Linux", "set confirm off"]  # GDB knows i386 cores of that one only
     lines += [f"add-symbol-file {program_elf(path, number)}" for path, number in programs]
     lines += ["set confirm on", f"core-file {core.resolve()}"]
     script = core.with_name(f"{core.name}.gdb")
