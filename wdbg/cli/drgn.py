@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--connect", metavar="[HOST:]PORT", help="the GDB port of a guest that runs")
     add("-c", dest="code", metavar="CODE", help="run this Python code, then end")
     add("--kernel", type=Path, metavar="KERNEL",
-        help="the kernel's file (with --connect the built example guest's, by default)")  # fmt: skip
+        help="the kernel's file (default with --connect: the example guest's)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -27,8 +27,8 @@ _VMCOREINFO = (
     "SYMBOL(swapper_pg_dir)=1000\nSYMBOL(_stext)={stext:x}\n"
     "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376\n"
 )
-"""What drgn wants to know of a kernel before it looks at it; there are no page tables. The number is
-PGTY_slab << 24."""
+"""What drgn wants to know of a kernel before it looks at it; there are no page tables. The number
+is PGTY_slab << 24."""
 
 
 def need_drgn() -> Any:
