@@ -12,7 +12,7 @@ from bench.guest_run import Reading
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
 from bench.rows import Row, at_least, at_most
 from bench.series import Spread, interleaved, ratios, spread
-from bench.traces import trace_files
+from bench.traces import huge_trace, trace_files
 from wdbg.runtime.guest import Guest, default_guest
 
 PROMPT = b"# "
@@ -260,6 +260,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "debug": debug_cost,
     "trace": trace_cost,
     "files": trace_files,
+    "huge": huge_trace,
     "peer": peer_debug_mode,
     "gdb": gdb_answers,
     "rewrite": rewrite_cost,
@@ -269,3 +270,6 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "rate": tick_rate,
     "v8": v8_peer,
 }
+
+ASKED_FOR = frozenset(("huge",))
+"""Those that are measured only if `--only` names them: they take long."""

@@ -30,10 +30,10 @@ class Cost:
     cpu: float
 
 
-def cost_of(command: Sequence[str]) -> tuple[Cost, str]:
+def cost_of(command: Sequence[str], deadline: float = DEADLINE) -> tuple[Cost, str]:
     """Run a command to its end; what it took and what it printed.
 
-    Raises BenchError when it does not end with status 0 in time.
+    Raises BenchError when it does not end with status 0 in so many seconds.
     """
     start = time.monotonic()
     with subprocess.Popen(
@@ -44,7 +44,7 @@ def cost_of(command: Sequence[str]) -> tuple[Cost, str]:
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        output = _read_until(process.stdout.fileno(), None, start + DEADLINE)
+        output = _read_until(process.stdout.fileno(), None, start + deadline)
         if output is None:
             os.killpg(process.pid, signal.SIGKILL)
         _, status, usage = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""`python -m bench.trace_file STEP SOURCE TARGET`: million events a second of CPU time.
+"""`python -m bench.trace_file STEP SOURCE TARGET [EVENTS]`: million events a second of CPU time.
 
 STEP: `write` makes TARGET of SOURCE's events, again and again until there are EVENTS of them;
 `read` makes structured arrays of all events of SOURCE; another one is a format to export SOURCE in.
@@ -20,8 +20,8 @@ from wdbg.trace.writer import TraceFile, TraceWriter
 EVENTS = 5_000_000
 
 
-def write(source: Path, target: Path) -> int:
-    """Events written."""
+def write(source: Path, target: Path, wanted: int) -> int:
+    """Events written, at least as many as wanted."""
     with Trace(source) as trace:
         compressor = Compressor()
         writer = TraceWriter(TraceFile(target, trace.header, compressor), trace.header, compressor)
@@ -31,7 +31,7 @@ def write(source: Path, target: Path) -> int:
         batches = list(trace.batches())
         later = np.uint64(trace.chunks[-1].last_tick)
         events = 0
-        while events < EVENTS:
+        while events < wanted:
             for batch in batches:
                 writer.events(batch)
                 batch.tick = batch.tick + later
@@ -56,7 +56,8 @@ def main() -> int:
     step, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     start = time.process_time()
     if step == "write":
-        events = write(source, target)
+        wanted = int(sys.argv[4]) if len(sys.argv) > 4 else EVENTS
+        events = write(source, target, wanted)
     elif step == "read":
         events = read(source)
     else:

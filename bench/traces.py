@@ -22,6 +22,30 @@ def trace_files(rounds: int) -> Iterator[Row]:
         yield from _in(Path(folder), rounds)
 
 
+STEP_DEADLINE = 1800.0
+"""Seconds that a step may take."""
+HUGE = 100_000_000
+"""Events of the trace whose exports must not need more memory than a small one's."""
+
+
+def huge_trace(rounds: int) -> Iterator[Row]:
+    """Exports of a trace of 10^8 events: rate and resident size. One round of each: they take
+    minutes, and up to 12 GB of disk space."""
+    del rounds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, large = folder / "all.wdt", folder / "huge.wdt"
+        _record(source, "call,lock,sched,irq,syscall", "spawnstorm 20; pingpong 500; fschurn 20")
+        _step("write", source, large, HUGE)
+        for step in ("read", *FORMATS):
+            rate, resident = _step(step, large, folder / f"{step}.out")
+            label = "read" if step == "read" else f"export to {step}"
+            bound = 20 if step == "read" else 1
+            yield at_least(f"10^8 events: {label}", "million events/s", spread([rate]), bound)
+            name = f"10^8 events: {label}, resident"
+            yield at_most(name, "MiB", spread([resident]), RESIDENT_BOUND)
+
+
 def _in(folder: Path, rounds: int) -> Iterator[Row]:
     everything, calls = folder / "all.wdt", folder / "calls.wdt"
     work = "spawnstorm 20; pingpong 500; fschurn 20"
@@ -53,8 +77,8 @@ def _record(path: Path, events: str, work: str) -> None:
     cost_of([*command, "--exec", f"{work} >/dev/null"])
 
 
-def _step(step: str, source: Path, target: Path) -> tuple[float, float]:
+def _step(step: str, source: Path, target: Path, *more: int) -> tuple[float, float]:
     """Rate in million events a second of CPU time, and resident MiB."""
     command = [sys.executable, "-m", "bench.trace_file", step, str(source), str(target)]
-    rate, resident = cost_of(command)[1].split()
+    rate, resident = cost_of([*command, *map(str, more)], STEP_DEADLINE)[1].split()
     return float(rate), float(resident)

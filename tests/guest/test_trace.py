@@ -33,6 +33,8 @@ class Traced:
     """Events of each table in order, with their place in the whole trace as `order`."""
     functions: dict[str, int]
     facts: dict[str, object]
+    started: frozenset[str]
+    """Files of the programs."""
 
     def of(self, kind: Kind, table: Table) -> np.ndarray:
         rows = self.rows[table]
@@ -66,13 +68,27 @@ def traced_fixture(guest, tmp_path_factory) -> Traced:
         "--print-hash", "--stats", "--cpus", CPUS, "--trace", path, "--exec", WORK, deadline=600
     )
     assert run.status == 0, run.messages
-    return Traced(run, *read(path))
+    with Trace(path) as trace:
+        text = {row.number: row.text for row in trace.tables.strings}
+    rows, functions, facts = read(path)
+    execs = rows[Table.TASK][rows[Table.TASK]["kind"] == Kind.SCHED_EXEC]
+    return Traced(run, rows, functions, facts, frozenset(text[n] for n in execs["value"]))
 
 
 def test_the_run_is_the_same_as_without(traced):
     bare = run_guest("--print-hash", "--cpus", CPUS, "--exec", WORK)
     assert bare.hash == traced.run.hash
     assert bare.console == traced.run.console
+
+
+def test_programs_have_the_name_of_their_file(traced):
+    assert {"/init", "/bin/sh", "/bin/pingpong", "/bin/cat"} <= traced.started
+
+
+def test_priorities_change_from_what_they_were(traced):
+    rows = traced.rows[Table.PRIO]
+    assert {120} == set(rows["old"].tolist())
+    assert set(rows["new"].tolist()) <= set(range(120))
 
 
 def test_the_flight_recorder_changes_nothing_and_keeps_the_end(traced, tmp_path):

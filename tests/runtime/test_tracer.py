@@ -22,6 +22,7 @@ from wdbg.linux.schedpoints import (
     syscall_points,
 )
 from wdbg.runtime.flight import FlightRecorder
+from wdbg.runtime.forked import in_fork
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.batch import Batch
 from wdbg.trace.events import MEM_OP_SHIFT, Kind, LockFlag, MemFlag, MemOp, Table
@@ -339,6 +340,49 @@ def test_switches_need_no_contexts(trace):
     tape, _ = trace(body, variant=alone)
     marks = tape.rows_of(Table.TEXT)
     assert set(marks["task"].tolist()) == {4096, 12288}
+
+
+@pytest.mark.parametrize("back", [0, 200, 500])
+def test_a_trace_goes_on_with_another_machine(boot, back):
+    """Where the old one stands, or earlier: what it does again is not recorded again."""
+    loop = """(local $i i32) (loop $again (call $wdbg_mark (local.get $i))
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                (i32.const 1000))))"""
+    old, new = (boot(NAMES + main(loop), variant=VARIANT) for _ in range(2))
+    tape = Tape()
+    old.tracer = Tracer(old, tape, None, shared=SharedRing(layout.RING_SIZE, 0))
+    assert old.run(until=700) is None
+    assert new.run(until=700 - back) is None
+    old.tracer.move(new)
+    assert old.tracer is None
+    assert new.run() is not None
+    new.tracer.close({})
+    assert tape.rows_of(Table.TEXT)["value"].tolist() == list(range(1000))
+    ticks = tape.batch().tick.astype(np.int64)
+    assert (np.diff(ticks) >= 0).all()
+
+
+def test_a_forked_copy_records_nothing(boot):
+    loop = """(local $i i32) (loop $again (call $wdbg_mark (local.get $i))
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                (i32.const 100))))"""
+    machine = boot(NAMES + main(loop), variant=VARIANT)
+    tape = Tape()
+    shared = SharedRing(layout.RING_SIZE, 0)
+    machine.tracer = Tracer(machine, tape, None, shared=shared)
+    machine.run(until=100)
+    before = shared.left(0)
+
+    def goes_on() -> int:
+        machine.run()
+        machine.tracer.close({})
+        return len(tape.data)
+
+    assert in_fork(goes_on) == 0
+    assert shared.left(0) == before
+    machine.run()
+    machine.tracer.close({})
+    assert tape.rows_of(Table.TEXT)["value"].tolist() == list(range(100))
 
 
 @pytest.fixture(name="flight")

@@ -162,7 +162,7 @@ def test_decimal_numbers(values: list[int], digits: int) -> None:
 @given(st.lists(st.integers(0, 10**9 - 1), min_size=1, max_size=30))
 def test_fractions_of_seconds(values: list[int]) -> None:
     chars = nine_digits(np.array(values, np.uint32))
-    assert [bytes(row).decode() for row in chars] == [f"{value:09}" for value in values]
+    assert [bytes(row[row != 0]).decode() for row in chars] == [f"{value:09}" for value in values]
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=30))

@@ -241,8 +241,6 @@ def serve_request(
     try:
         wanted = DebugRequest.parse(request.gdb, request.lldb)
         wanted.check(options)
-        if options.recording is not None:
-            raise BadInput("that guest records a trace: no debugger can attach to it yet")
         listeners = wanted.listen()
         lines = attach_lines(listeners, options.kernel)
         answer.send(progress="bringing the guest to the variant with stop points")

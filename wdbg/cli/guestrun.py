@@ -78,9 +78,9 @@ def run_guest(
     """Boot and run to the end; returns the exit status."""
     options = start.options
     if wanted(args):
-        if trace is not None:
-            raise BadInput("--trace and --check cannot go with --gdb or --lldb yet")
-        return _run_debugged(args, start, open_console)
+        if trace is not None and trace.checks:
+            raise BadInput("--check cannot go with --gdb or --lldb yet")
+        return _run_debugged(args, start, trace, open_console)
     console = open_console()
     registration: Registration | None = None
     say = partial(_say, console=console)
@@ -126,7 +126,7 @@ def run_guest(
                 if stop is not None:
                     break
         if trace is not None:
-            findings = trace.finish(machine, stop)
+            findings = trace.finish(current(), stop)
             if findings and not args.gen_suppressions:
                 from wdbg.cli.stacks import again, fill_stacks
 
@@ -147,7 +147,10 @@ def run_guest(
 
 
 def _run_debugged(
-    args: argparse.Namespace, start: Start, open_console: Callable[[], Console]
+    args: argparse.Namespace,
+    start: Start,
+    trace: TraceRequest | None,
+    open_console: Callable[[], Console],
 ) -> int:
     """The same with ports where debuggers attach."""
     from wdbg.cli.debugging import DebugRequest, attach_lines, make_timeline, serve
@@ -166,6 +169,8 @@ def _run_debugged(
         machine = boot(options, console)
         arm(machine, options, start.patience)
         start.live(machine)
+        if trace is not None:
+            trace.start(machine, options)
         session = make_timeline(machine, options, start.again, start.recording)
         registration = _register(options, args) if start.registers else None
         _handle_signals(lambda: session.machine, args.timeout, registration)
@@ -179,6 +184,8 @@ def _run_debugged(
             go(session, Goal.parse(start.to))
         wait = request.wait or start.recording is not None
         stop = serve(session, listeners, wait=wait, say=say, registration=registration)
+        if trace is not None:
+            trace.finish(session.machine, stop)
     finally:
         console.close()
         if registration is not None:

@@ -32,7 +32,7 @@ from wdbg.linux.schedpoints import (
     switch_points,
     syscall_points,
 )
-from wdbg.linux.tracefields import task_fields
+from wdbg.linux.tracefields import file_name_fields, task_fields
 from wdbg.linux.tracetables import class_rows, function_table
 from wdbg.runtime.boot import BootOptions
 from wdbg.runtime.flight import FlightRecorder
@@ -241,7 +241,8 @@ class TraceRequest:
             feed.classes(class_rows(digest, module, self.index))
         offsets = None
         if min(fields.pid, fields.tgid, fields.comm) >= 0:
-            offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm)
+            names = (-1, -1) if self.index is None else file_name_fields(self.index)
+            offsets = TaskOffsets(fields.pid, fields.tgid, fields.comm, *names)
         sink = FlightRecorder(feed, shared) if self.ring else feed
         machine.tracer = Tracer(
             machine, sink, offsets, scheduling="sched" in self.events, shared=shared

@@ -127,6 +127,8 @@ def bring_to(
         if counter is not None:
             old.recorder.cut(counter)
         old.recorder.attach(new)
+    if old.tracer is not None:
+        old.tracer.move(new)
     new.follow(old)
     old.close()
     return new

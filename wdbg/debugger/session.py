@@ -519,6 +519,8 @@ class Session(Reading):
         self.conditions.end()
         self._forget()
         self.view.edits.clear()
+        if self.machine.tracer is not None:
+            self.machine.tracer.trigger(event.reason.value)
         return self._reported(event)
 
     def _reported(self, event: StopEvent) -> StopEvent:

@@ -42,10 +42,8 @@ class Variant:
         """64 KiB pages of debug memory that its modules want."""
         if self.watch or self.samples:
             return layout.WATCH_END // layout.PAGE + 1
-        if self.recording is not None:
+        if self.recording is not None or self.probes:  # programs do not know of the recording
             return (layout.RING + layout.RING_SIZE) // layout.PAGE
-        if self.probes:
-            return layout.PROBES_END // layout.PAGE
         return layout.PAGES
 
     def to_json(self) -> str:

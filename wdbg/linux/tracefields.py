@@ -24,6 +24,19 @@ _MEMBERS = {
 """Fields and the members that they may be, the newest kernels' names first."""
 
 
+def file_name_fields(index: Index) -> tuple[int, int]:
+    """Where struct task_struct has its `mm`, and that the end of its environment: there the kernel
+    has put the name of the program's file (fs/exec.c: copy_string_kernel() comes first). (-1, -1)
+    if that is not known."""
+    try:
+        task, space = index.struct("task_struct"), index.struct("mm_struct")
+        if task is not None and space is not None:
+            return task.member("mm").offset, space.member("env_end").offset
+    except SymbolsError:
+        pass
+    return -1, -1
+
+
 def task_fields(index: Index) -> TaskFields:
     """The offsets; those of members that the kernel does not have are -1."""
     try:

@@ -29,7 +29,7 @@ from wdbg.runtime.runhash import RunHash
 from wdbg.runtime.scheduler import FORCED, Point, Scheduler, Turn
 from wdbg.runtime.stop import Stop, StopKind
 from wdbg.runtime.task import Task
-from wdbg.runtime.tracer import DRAIN_TICKS, Tracer
+from wdbg.runtime.tracer import Tracer
 from wdbg.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -388,7 +388,7 @@ class Machine:
             self._quantum_end = self.ticks + quantum
             end = self._quantum_end if until is None else min(self._quantum_end, until)
             if self.tracer is not None:  # the trace is to be on disk soon: an observation, too
-                end = min(end, self.ticks + DRAIN_TICKS)
+                end = min(end, self.tracer.limit(self.ticks))
             if self._run_quantum(cpu, end, resumed):
                 self._slice = (cpu, self._quantum_end - self.ticks)
         return self.stop

@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 import struct
+import sys
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -36,6 +37,9 @@ PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031
 COMM_LENGTH = 16
 """TASK_COMM_LEN (include/linux/sched.h)."""
+
+FILE_NAME_LENGTH = 256
+"""Most bytes of a program's file name."""
 
 _CONTEXT = struct.Struct("<QQQ")
 # Reading a member of an enumeration is slow.
@@ -74,6 +78,9 @@ class TaskOffsets:
     pid: int
     tgid: int
     comm: int
+    mm: int = -1
+    env_end: int = -1
+    """Of struct mm_struct; behind the environment stands the name of the program's file."""
 
 
 class Tracer:
@@ -90,22 +97,17 @@ class Tracer:
     ) -> None:
         """`offsets`: None if they are not known; `scheduling`: idleness and new programs too;
         `shared`: memory for the ring that outlives this process."""
-        self._machine = machine
         self._sink = sink
         self._offsets = offsets
         self._scheduling = scheduling
-        base = machine.mailbox.memory.address
-        self._head = memoryview(machine.mailbox.ring_head).cast("B").cast("I")
-        ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
-        self._ring = memoryview(ring).cast("B")
-        self._words = self._ring.cast("I")
         self._shared = shared
+        self._places = (0, 0)
+        self._resumes = 0
+        """Up to this tick all has been recorded before."""
+        self._bind(machine)
         if shared is not None:
-            places = base + layout.RING_HEAD, base + layout.RING
-            shared.lay_under(*places)
             ours = weakref.WeakMethod(self._forked)
-            os.register_at_fork(after_in_child=lambda: (f := ours()) and f(*places))
-        self._guest = memoryview(machine.memory.words).cast("B")
+            os.register_at_fork(after_in_child=lambda: (f := ours()) and f())
         self._task: Task | None = None
         self._cpu = self._end = self._skipped = 0
         """The context in force."""
@@ -126,6 +128,35 @@ class Tracer:
         except OSError:
             pass  # a smaller pipe only waits more often
 
+    def _bind(self, machine: Machine) -> None:
+        """Record what this machine does."""
+        self._machine = machine
+        base = machine.mailbox.memory.address
+        self._places = base + layout.RING_HEAD, base + layout.RING
+        if self._shared is not None:
+            self._shared.lay_under(*self._places)
+        self._head = memoryview(machine.mailbox.ring_head).cast("B").cast("I")
+        ring = (ctypes.c_ubyte * layout.RING_SIZE).from_address(base + layout.RING)
+        self._ring = memoryview(ring).cast("B")
+        self._words = self._ring.cast("I")
+        self._guest = memoryview(machine.memory.words).cast("B")
+
+    def move(self, machine: Machine) -> None:
+        """Another machine goes on where this one stands, or at an earlier place: then what it does
+        again is not recorded again."""
+        old = self._machine
+        self.drain()
+        self._resumes = max(self._resumes, old.ticks)
+        old.tracer = None
+        self._bind(machine)
+        self._head[0] = 0
+        self._task, self._context_at = None, -1
+        machine.tracer = self
+
+    def limit(self, ticks: int) -> int:
+        """Last tick of a quantum that begins at this one: the trace is to be on disk soon."""
+        return min(ticks + DRAIN_TICKS, self._resumes if ticks < self._resumes else sys.maxsize)
+
     # ---- what the machine calls ----------------------------------------------------------------
 
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
@@ -134,9 +165,10 @@ class Tracer:
         if not same or task is not self._task:
             if task.pointer not in self._settled:
                 self._look_at(task)
-            if self._machine.ticks - self._drained >= DRAIN_TICKS:
+            ticks = self._machine.ticks
+            if ticks - self._drained >= DRAIN_TICKS or self._resumes:
                 self.drain()
-            if same and self._told(task.pointer):
+            if same and self._task is not None and self._told(task.pointer):
                 self._task = task
             else:
                 self._set_context(cpu, task, end, skipped)
@@ -174,8 +206,8 @@ class Tracer:
         """The task starts a new program."""
         self._identify(task)
         if self._scheduling:
-            comm = self._comm(task)
-            self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._sink.string(comm)})
+            name = self._file_name(task.pointer) or self._comm(task)
+            self._add(Kind.SCHED_EXEC, {"target": task.pointer, "value": self._sink.string(name)})
 
     def panic(self, message: str) -> None:
         """The guest has panicked."""
@@ -185,6 +217,11 @@ class Tracer:
         """Empty the ring."""
         size = self._head[0]
         self._drained = self._machine.ticks
+        if self._resumes:
+            self._head[0] = size = 0
+            self._task, self._context_at = None, -1
+            if self._drained >= self._resumes:
+                self._resumes = 0
         if size:
             self._sink.raw(self._ring[:size])
             self._handed_over += size
@@ -195,10 +232,10 @@ class Tracer:
             if self._task is not None:  # what a flight recorder keeps may begin here
                 self._set_context(self._cpu, self._task, self._end, self._skipped)
 
-    def _forked(self, *places: int) -> None:
+    def _forked(self) -> None:
         """In a forked copy of the process: it records nothing more."""
         if self._shared is not None:
-            self._shared.copy_under(*places)
+            self._shared.copy_under(*self._places)
             self._shared = None
         self._sink = Nowhere()
 
@@ -300,6 +337,20 @@ class Tracer:
         except GuestFault:
             return False
         return True
+
+    def _file_name(self, pointer: int) -> str:
+        """Of the program that a task starts; "" if it cannot be read."""
+        offsets, memory = self._offsets, self._machine.memory
+        if offsets is None or offsets.mm < 0:
+            return ""
+        try:
+            space = memory.read_u32(pointer + offsets.mm)
+            place = memory.read_u32(space + offsets.env_end) if space else 0
+            raw = memory.read(place, FILE_NAME_LENGTH) if place else b""
+        except GuestFault:
+            return ""
+        name = raw.split(b"\0")[0].decode("utf-8", "backslashreplace")
+        return name if name.isprintable() else ""
 
     def _comm(self, task: Task) -> str:
         if self._offsets is None or not self._names.get(task.pointer):

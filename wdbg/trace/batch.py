@@ -39,6 +39,21 @@ for _kind, _table in TABLE_OF.items():
     TABLE_BY_KIND[_kind] = _table
 TABLE_BY_KIND.flags.writeable = False
 
+
+
+def _spans(kinds: Sequence[Kind]) -> tuple[tuple[np.uint8, np.uint8], ...]:
+    """Kinds as ranges of numbers: the first, and how many come behind it."""
+    spans: list[list[int]] = []
+    for kind in sorted(kinds):
+        if spans and kind == sum(spans[-1]) + 1:
+            spans[-1][1] += 1
+        else:
+            spans.append([int(kind), 0])
+    return tuple((np.uint8(first), np.uint8(span)) for first, span in spans)
+
+
+_SPANS = {table: _spans(kinds) for table, kinds in KINDS_OF.items()}
+
 ROW_TYPES: Mapping[Table, np.dtype[np.void]] = {
     table: np.dtype(
         [*COMMON, *((f.name, "<i4" if f.signed else "<u4") for f in fields)], align=True
@@ -76,7 +91,7 @@ class Batch:
             if self.only(table):
                 found = np.arange(len(self.kind))
             elif table is self._largest():
-                found = np.flatnonzero(self._of(self.kind, table))
+                found = np.flatnonzero(self._is_largest())
             else:
                 others, kinds = self._others()
                 found = others[self._of(kinds, table)]
@@ -91,22 +106,34 @@ class Batch:
     def _others(self) -> tuple[Places, U8]:
         """Events that are not of the largest table: mostly few, so that they are soon searched."""
         if "others" not in self._spread:
-            largest = self._largest()
-            mask = np.ones(len(self.kind), bool)
-            if largest is not None:
-                mask = ~self._of(self.kind, largest)
-            others = np.flatnonzero(mask)
+            others = np.flatnonzero(~self._is_largest())
             self._spread["others"] = others, self.kind[others]
         found: tuple[Places, U8] = self._spread["others"]
+        return found
+
+    def _is_largest(self) -> npt.NDArray[np.bool_]:
+        """Of each event: it is of the largest table."""
+        if "largest" not in self._spread:
+            largest = self._largest()
+            self._spread["largest"] = (
+                np.zeros(len(self.kind), bool) if largest is None else self._of(self.kind, largest)
+            )
+        found: npt.NDArray[np.bool_] = self._spread["largest"]
         return found
 
     @staticmethod
     def _of(kinds: U8, table: Table) -> npt.NDArray[np.bool_]:
         # Comparisons of bytes are far cheaper than looking each kind's table up.
-        mask = np.zeros(len(kinds), bool)
-        for kind in KINDS_OF[table]:
-            mask |= kinds == kind
+        mask = None
+        for first, span in _SPANS[table]:
+            found = kinds == first if not span else (kinds - first) <= span  # wraps below first
+            mask = found if mask is None else mask | found
+        assert mask is not None
         return mask
+
+    def count(self, table: Table) -> int:
+        """Number of the events whose kind is of a table, whatever columns there are."""
+        return int(np.count_nonzero(self._of(self.kind, table)))
 
     def only(self, table: Table) -> bool:
         """Whether the batch has events of this table and of no other."""
@@ -148,28 +175,32 @@ class Batch:
         if not len(places):
             return rows
         everything = len(places) == len(self.kind)
-        tick = self.tick if everything else self.tick.take(places)
         # How many of the rows are in each run: cheaper than to look up the run of each row.
         starts = self.runs["start"]
         if not everything:
             starts = np.searchsorted(places, starts)
         bounds: npt.NDArray[np.int64] = np.append(starts, len(places)).astype(np.int64)
         lengths = bounds[1:] - bounds[:-1]
-        time = tick * np.uint64(ns_per_tick)
-        time += np.repeat(self.runs["skipped"], lengths)
-        columns: dict[str, npt.NDArray[Any]] = {
+        columns: dict[str, Any] = {
             "seq": places,
-            "kind": self.kind if everything else self.kind.take(places),
-            "tick": tick,
-            "time": time,
-            "cpu": np.repeat(self.runs["cpu"].astype(np.uint16), lengths),
-            "task": np.repeat(self.runs["task"], lengths),
+            "cpu": _repeated(self.runs["cpu"].astype(np.uint16), lengths),
+            "task": _repeated(self.runs["task"], lengths),
             **self.tables[table],
         }
+        skipped = _repeated(self.runs["skipped"], lengths)
         for first in range(0, len(rows), BLOCK):  # a block stays in the cache for all columns
-            block = rows[first : first + BLOCK]
+            part = slice(first, first + BLOCK)
+            block = rows[part]
+            if everything:
+                tick, kind = self.tick[part], self.kind[part]
+            else:
+                tick, kind = self.tick.take(places[part]), self.kind.take(places[part])
+            block["tick"], block["kind"] = tick, kind
+            time = tick * np.uint64(ns_per_tick)
+            time += skipped[part] if skipped.ndim else skipped
+            block["time"] = time
             for name, column in columns.items():
-                block[name] = column[first : first + BLOCK]
+                block[name] = column[part] if column.ndim else column
         return rows
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> Batch:
@@ -186,6 +217,14 @@ class Batch:
         runs = self.runs[used].copy()
         runs["start"] = starts[used]
         return Batch(self.kind[kept], self.tick[kept], runs, tables)
+
+
+def _repeated(values: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Each value as often as its length says; one without dimension if all are the same."""
+    if (values == values[0]).all():
+        found: npt.NDArray[Any] = values[0, ...]
+        return found
+    return np.repeat(values, lengths)
 
 
 def empty() -> Batch:

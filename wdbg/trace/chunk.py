@@ -208,11 +208,14 @@ def _runs(columns: dict[int, tuple[Descriptor, memoryview]], events: int) -> np.
 
 def _complete(batch: Batch) -> None:
     """Check that each table has all its columns, with a value an event of its kinds."""
-    found = np.zeros(max(Table) + 1, np.int64)
-    np.add.at(found, TABLE_BY_KIND, np.bincount(batch.kind, minlength=256))
-    for table, fields in FIELDS.items():
+    found = {table: batch.count(table) for table in batch.tables}
+    if sum(found.values()) != len(batch.kind):  # of tables without a column, too
+        tables = np.zeros(max(Table) + 1, np.int64)
+        np.add.at(tables, TABLE_BY_KIND, np.bincount(batch.kind, minlength=256))
+        found = {table: int(tables[table]) for table in Table}
+    for table, events in found.items():
+        fields = FIELDS[table]
         columns = batch.tables.get(table, {})
-        events = int(found[table])
         if not events and not columns:
             continue
         for item in fields:  # older minor versions had fewer fields

@@ -159,6 +159,11 @@ def _join_planes(head: Descriptor, body: memoryview, kind: np.dtype[np.generic])
     if head.width == 1:
         single: Numbers = raw[0].astype(kind)
         return single
+    if head.width <= 4:  # mostly two
+        joined: Numbers = raw[0].astype(kind)
+        for plane in range(1, head.width):
+            joined |= raw[plane].astype(kind) << kind.type(8 * plane)
+        return joined
     parts = np.zeros((head.count, kind.itemsize), np.uint8)
     for plane in range(head.width):  # faster than one transposing assignment
         parts[:, plane] = raw[plane]

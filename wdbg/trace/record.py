@@ -47,6 +47,8 @@ a chunk's work takes. (100 ms are promised.)"""
 FLUSH_SIZE = 1 << 19
 """Bytes of ring records in a chunk: what a reader makes of it still fits into a cache."""
 PIPE_SIZE = 1 << 20
+MOST_TRIGGERS = 1000
+"""Reasons that a file tells; the last one in any case."""
 MOST_ROWS = 1 << 16
 """Names of tasks that may wait for records before superfluous ones are sought."""
 
@@ -123,7 +125,7 @@ class Recording:
         elif kind == FrameType.HEADER:
             self._start(_row(TraceHeader, json.loads(payload)))
         elif kind == FrameType.TRIGGER:
-            self._facts["trigger"] = payload.decode("utf-8", "replace")
+            self._trigger(payload.decode("utf-8", "replace"))
             self.flush(whole=True)
         elif kind == FrameType.END:
             self._facts |= {**json.loads(payload), "clean": True}
@@ -161,6 +163,12 @@ class Recording:
         if self._observer is not None and len(batch):
             self._observer.batch(batch)
 
+    def _trigger(self, reason: str) -> None:
+        self._facts["trigger"] = reason
+        all_ = self._facts.setdefault("triggers", [])
+        if len(all_) < MOST_TRIGGERS:
+            all_.append(reason)
+
     def _records(self, records: bytes, *, whole: bool) -> None:
         self._pending += records
         self._position += len(records)
@@ -192,7 +200,8 @@ class Recording:
             if start != self._position:
                 self._go_to(start)
             self._records(records, whole=True)
-        self._facts |= {"trigger": "killed", "recovered_bytes": len(records)}
+        self._trigger("killed")
+        self._facts["recovered_bytes"] = len(records)
 
     def close(self) -> None:
         """The last chunk, and the end of the file."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from wdbg.trace.batch import Batch, Rows
 from wdbg.trace.calls import CallMatcher, Matched
-from wdbg.trace.events import TABLE_OF, Kind, LockFlag, Table
+from wdbg.trace.events import KINDS_OF, TABLE_OF, Kind, LockFlag, Table
 from wdbg.trace.lockclass import LockClasses
 from wdbg.trace.names import COMM_SIZE, NAME_SIZE, Names
 
@@ -373,22 +373,23 @@ class Converter:
             if table is Table.LOCK:
                 self._classes.fill(rows)
             wanted = None if select is None else select(table, rows, matched)
-            for number in np.flatnonzero(np.bincount(rows["kind"], minlength=1)).tolist():
-                kind = Kind(number)
-                mine = rows["kind"] == kind
+            kinds = np.ascontiguousarray(rows["kind"])
+            for kind in KINDS_OF[table]:
+                mask = kinds == kind
                 if wanted is not None:
-                    mine &= wanted
-                    if not mine.any():
-                        continue
+                    mask &= wanted
+                mine = np.flatnonzero(mask)
+                if not len(mine):
+                    continue
                 view = View(rows, self.names, matched)
-                if not mine.all():
+                if len(mine) < len(rows):
                     part = matched and Matched(
-                        matched.depth[mine],
-                        matched.started[mine],
-                        matched.ended[mine],
-                        matched.entered[mine],
+                        matched.depth.take(mine),
+                        matched.started.take(mine),
+                        matched.ended.take(mine),
+                        matched.entered.take(mine),
                     )
-                    view = View(rows[mine], self.names, part)
+                    view = View(rows.take(mine), self.names, part)
                 yield kind, view.rows, fields_of(EVENTS[kind], view)
 
 
