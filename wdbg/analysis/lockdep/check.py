@@ -101,9 +101,10 @@ class LockCheck:
             self._engine.feed([step])
 
     def _fresh(self) -> None:
-        selftest = self._engine.selftest
+        selftest, longest = self._engine.selftest, self._engine.classes.longest_wait
         self._engine = self._new(whole=not self._engine.lost)
         self._engine.selftest = selftest
+        self._engine.classes.longest_wait = longest
 
     # ---- the end -------------------------------------------------------------------------------
 
