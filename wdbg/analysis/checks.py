@@ -66,7 +66,7 @@ CHECKS: dict[str, CheckSpec] = {
             "locking that could deadlock",
             "locking problems",
             events=("lock", "sched", "irq", "syscall"),
-            annotated=("annotations", "waits", "sched"),
+            annotated=("annotations", "waits", "sched", "irq"),
             maker="wdbg.analysis.lockdep.check:LockCheck",
         ),
         CheckSpec("races", "accesses that race", "data races"),

@@ -39,7 +39,7 @@ class Script:
               wait: int = 0) -> None:  # fmt: skip
         self.tick += 1
         self.steps.append(
-            (self.tick, task, int(kind), lock, key, int(flags), 0x100 + self.tick, nest, wait, 0)
+            (self.tick, task, int(kind), lock, key, int(flags), 0x100 + self.tick, nest, wait, 0, 0)
         )
 
     def take(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from wdbg.analysis.lockdep.engine import Engine, Step
 from wdbg.analysis.lockdep.judge import judge
 from wdbg.analysis.lockdep.model import Problem
 from wdbg.analysis.lockdep.naming import Naming
+from wdbg.analysis.lockdep.novelty import Novelty
 from wdbg.analysis.lockdep.report import Reporter
 from wdbg.analysis.lockdep.selftest import Case
 from wdbg.analysis.lockdep.steps import TABLES, Steps, steps_of, tuples
+from wdbg.analysis.lockdep.work import taken_before
 from wdbg.trace.batch import Batch
 from wdbg.trace.events import LOCK_NOTE_MASK, Kind, LockNote, Table
 from wdbg.trace.feed import TraceHeader
@@ -40,6 +43,9 @@ class LockCheck:
         self._begun = False
         self._over = False
         self._engine = self._new(whole=True)
+        self._novelty = Novelty(annotated=self._annotated)
+        self.fed = 0
+        """Events that the engine has looked at, the self test's not among them."""
         self._case: tuple[int, bool] | None = None
         self.cases: list[Case] = []
         """Cases of the self test that have been run."""
@@ -59,19 +65,31 @@ class LockCheck:
             if int(batch.tick[0]) > EARLY:
                 self._engine = self._new(whole=False)
         if batch.lost or Table.LOST in batch.tables:
-            self._engine.lose()  # before or after the others of the batch: they may be in between
-        steps = steps_of(batch, annotated=self._annotated)
-        panics = np.flatnonzero(steps["kind"] == Kind.PANIC)
-        if len(panics):
-            self._over = True  # locks are broken up then
-            steps = steps[: panics[0]]
-        self._feed(steps)
+            self.lose()  # before or after the others of the batch: they may be in between
+        self._events(batch)
         if batch.lost or Table.LOST in batch.tables:
-            self._engine.lose()
+            self.lose()
+
+    def _events(self, batch: Batch) -> None:
+        if (batch.kind == Kind.PANIC).any():
+            self._over = True  # locks are broken up then
+            steps = steps_of(batch, annotated=self._annotated)
+            self._feed(steps[: np.flatnonzero(steps["kind"] == Kind.PANIC)[0]])
+        elif self._engine.selftest or _has_tests(batch):
+            self._feed(steps_of(batch, annotated=self._annotated))
+            self._novelty.after(self._engine, np.ones(len(batch), bool), batch)
+        else:
+            chosen = self._novelty.choose(batch, sure=not self._engine.lost)
+            steps = steps_of(batch, annotated=self._annotated, chosen=chosen)
+            self._engine.earlier = partial(taken_before, batch, self._engine.classes)
+            self._engine.feed(tuples(steps))
+            self.fed += len(steps)
+            self._novelty.after(self._engine, chosen, batch)
 
     def lose(self) -> None:
-        """A part of the trace could not be read here."""
+        """A part of the trace is missing here."""
         self._engine.lose()
+        self._novelty.forget()
 
     def _feed(self, steps: Steps) -> None:
         notes = steps["flags"] & LOCK_NOTE_MASK
@@ -97,6 +115,8 @@ class LockCheck:
             self._case = step[3], step[4] != 0
         elif what == LockNote.RESET or (what == LockNote.SELFTEST and not step[4]):
             self._fresh()
+            if what == LockNote.SELFTEST:
+                self._engine.selftest = False
         else:
             self._engine.feed([step])
 
@@ -122,6 +142,13 @@ class LockCheck:
                 if known is None or (known.doubtful and not finding.doubtful):
                     found[finding.identity] = finding
         return list(found.values())
+
+
+def _has_tests(batch: Batch) -> bool:
+    columns = batch.tables.get(Table.LOCK_NOTE)
+    if columns is None:
+        return False
+    return bool(np.isin(columns["flags"] & LOCK_NOTE_MASK, _TESTS).any())
 
 
 def _counts(problem: Problem, pid: Callable[[int, int], int], *, own: bool) -> bool:

@@ -1,7 +1,7 @@
 """Completions and wait queues that close a circle with a lock.
 
 A task that waits for a completion with a lock held depends on whoever completes it. If that one
-completes it with the same lock held (not another of its class), and both can be at work at once,
+completes it takes the same lock first (not another of its class), and both can be at work at once,
 neither comes on. A run in which that has not happened shows both sides apart: one that waits, one
 that signals, each with the lock.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wdbg.analysis.lockdep.engine import Engine, Step
-from wdbg.analysis.lockdep.model import Acquisition, Held, LockClass, Problem, Source
+from wdbg.analysis.lockdep.engine import Engine, Side, Step
+from wdbg.analysis.lockdep.model import Acquisition, LockClass, Problem, Source
 from wdbg.trace.events import LockKind
 
 _KINDS = {
@@ -20,47 +20,46 @@ _KINDS = {
 }
 DYNAMIC = "nothing tells whether the memory was one completion all the time"
 
-_Side = tuple[LockClass, Step, tuple[Held, ...]]
+_SURE = (Source.STATIC, Source.INITIALISED)
 
 
 def signal_cycles(engine: Engine) -> Iterator[Problem]:
     """A problem for each completion or wait queue, and lock."""
-    signals: dict[int, list[_Side]] = {}
-    for side in engine.signals:
-        signals.setdefault(side[0].number, []).append(side)
+    signals: dict[int, list[Side]] = {}
+    for side in engine.signals.values():
+        signals.setdefault(side.what.number, []).append(side)
     done: set[tuple[int, int]] = set()
-    for found, wait, held in engine.waits:
-        kind = _KINDS.get(found.kind)
-        if kind is None or not held:
+    for wait in engine.waits.values():
+        kind = _KINDS.get(wait.what.kind)
+        others = signals.get(wait.what.number, [])
+        if kind is None or not wait.held or not others:
             continue
-        others = signals.get(found.number, [])
-        for mine in held:
-            mark = (found.number, mine.at.number)
-            if mark in done:
-                continue
-            blocked = [
-                (step, theirs)
-                for _, step, sides in others
-                if step[1] != wait[1]
-                for theirs in sides
-                if _conflict(mine, theirs)
-            ]
-            # Anybody may wake a queue: it is a circle only if nobody does without the lock.
-            if not blocked or (found.kind is LockKind.WAIT_QUEUE and len(blocked) < len(others)):
+        for mine in wait.held:
+            mark = (wait.what.number, mine.number)
+            blocked = [(side, at) for side in others if (at := _needed(side, wait, mine))]
+            # Others may signal it without the lock: it is a circle only if nobody does.
+            if mark in done or len(blocked) < len(others):
                 continue
             done.add(mark)
-            step, theirs = blocked[0]
-            at = _at(found, max(wait, step))
+            side, theirs = blocked[0]
+            last = max(wait.step, side.step)
             yield Problem(
-                "circular-dependency", (mine.at.number, found.number), at,
-                (mine.at, _at(found, wait), theirs.at, _at(found, step)), kind,
-                doubtful="" if found.source is not Source.INSTANCE else DYNAMIC,
+                "circular-dependency", (mine.number, wait.what.number), _at(wait.what, last),
+                (mine, _at(wait.what, wait.step), theirs, _at(wait.what, side.step)), kind,
+                doubtful="" if wait.what.source in _SURE else DYNAMIC,
             )  # fmt: skip
 
 
-def _conflict(mine: Held, theirs: Held) -> bool:
-    """Whether one of two tasks that hold these waits for the other."""
-    return mine.at.lock == theirs.at.lock and not (mine.at.read and theirs.at.read)
+def _needed(side: Side, wait: Side, mine: Acquisition) -> Acquisition | None:
+    """The signaller's acquisition of what the waiter holds, before its signal."""
+    if side.step[1] == wait.step[1]:
+        return None
+    # Whoever wakes a queue may have had the lock long before; a completion is one piece of work.
+    earlier = side.earlier if side.what.kind is LockKind.COMPLETION else ()
+    for theirs in (*side.held, *earlier):
+        if theirs.lock == mine.lock and not (mine.read and theirs.read):
+            return theirs
+    return None
 
 
 def _at(found: LockClass, step: Step) -> Acquisition:

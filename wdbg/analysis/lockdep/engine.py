@@ -6,7 +6,8 @@ after the first finding: all is kept, and judged at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from wdbg.analysis.lockdep.classes import SPIN, Classes, sleeps
 from wdbg.analysis.lockdep.graph import Graph
@@ -31,8 +32,9 @@ from wdbg.trace.events import (
     LockNote,
 )
 
-Step = tuple[int, int, int, int, int, int, int, int, int, int]
-"""tick, task, kind, lock, class (of notes: value), flags, position, nest, wait, name."""
+Step = tuple[int, int, int, int, int, int, int, int, int, int, int]
+"""tick, task, kind, lock, class (of notes: value), flags, position, nest, wait, name, and the
+number of the event in its batch."""
 
 _READ, _RECURSIVE, _TRY, _SUCCESS = (
     int(LockFlag.READ), int(LockFlag.RECURSIVE), int(LockFlag.TRY), int(LockFlag.SUCCESS),
@@ -58,6 +60,21 @@ _TRIED, _SWITCH, _FORK, _EXIT, _LEAVE = (
 _SIGNALLED = frozenset({LockKind.COMPLETION, LockKind.WAIT_QUEUE, LockKind.FUTEX})
 _OWNED = frozenset({LockKind.MUTEX, LockKind.RT_MUTEX, LockKind.WW_MUTEX})
 """Whoever releases one of these must be the one who took it."""
+
+
+def _nothing(_step: Step) -> Sequence[Acquisition]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Somebody waits for something, or signals it."""
+
+    what: LockClass
+    step: Step
+    held: tuple[Acquisition, ...]
+    earlier: tuple[Acquisition, ...]
+    """Taken, and perhaps given back, on the way to a signal."""
 
 
 class Task:
@@ -87,8 +104,12 @@ class Engine:
         self.usage: dict[int, dict[int, Acquisition]] = {}
         """Class to `Usage` (+ 1 for readers) to who was the first."""
         self.unsure_usage: set[tuple[int, int]] = set()
-        self.signals: list[tuple[LockClass, Step, tuple[Held, ...]]] = []
-        self.waits: list[tuple[LockClass, Step, tuple[Held, ...]]] = []
+        self.signals: dict[tuple[int, ...], Side] = {}
+        self.waits: dict[tuple[int, ...], Side] = {}
+        """By number of the class and the locks: what is signalled and waited for, and how."""
+        self.earlier: Callable[[Step], Sequence[Acquisition]] = _nothing
+        """What a task has taken in the piece of work in which it signals something, though it may
+        have given it back."""
         self.selftest = False
         self.lost = not whole
         self._whole = whole
@@ -154,6 +175,11 @@ class Engine:
             found = self._tasks[number] = Task(sure=self._whole)
         return found
 
+    def asked(self, number: int) -> list[int]:
+        """Locks without annotation that a task has begun to take."""
+        pending = self.task(number).pending
+        return [lock for lock, step in pending.items() if _lock_kind(step[5]) not in _SIGNALLED]
+
     # ---- taking --------------------------------------------------------------------------------
 
     def _acquire(self, step: Step) -> None:
@@ -166,7 +192,7 @@ class Engine:
         self._take(step, found, check=check)
 
     def _take(self, step: Step, found: LockClass, *, check: bool) -> None:
-        tick, number, _, lock, _, flags, position, nest, _, _ = step
+        tick, number, _, lock, _, flags, position, nest, _, _, _ = step
         task = self.task(number)
         held = task.held
         read = 2 if flags & _RECURSIVE else 1 if flags & _READ else 0
@@ -343,7 +369,7 @@ class Engine:
                     self._mark(now, Usage.SOFTIRQS_ON + reader)
 
     def _set_class(self, task: Task, step: Step) -> None:
-        tick, number, _, lock, key, flags, position, _, wait, name = step
+        tick, number, _, lock, key, flags, position, _, wait, name, _ = step
         subclass = flags >> LOCK_SUBCLASS_SHIFT & _SUBCLASSES
         found = self.classes.annotated(lock, key, subclass, name, wait)
         for index, each in enumerate(task.held):
@@ -412,7 +438,7 @@ class Engine:
             held = self.task(step[1]).held
             self.problem("sleep-in-atomic", at, tuple(each.at for each in held[-1:]))
         if kind in _SIGNALLED:
-            self.waits.append((self._wait_class(step, kind), step, self._holds(step[1])))
+            self._side(self.waits, step, kind, ())
         self.task(step[1]).pending[lock] = step
 
     def _acquired_plain(self, step: Step) -> None:
@@ -438,7 +464,7 @@ class Engine:
         kind = _lock_kind(flags)
         task = self.task(step[1])
         if kind in _SIGNALLED:
-            self.signals.append((self._wait_class(step, kind), step, self._holds(step[1])))
+            self._side(self.signals, step, kind, self.earlier(step))
             task.pending.pop(lock, None)
             return
         if task.pending.pop(lock, None) is not None and not self._find(task, lock, kind):
@@ -481,11 +507,16 @@ class Engine:
         self.classes.initialised(lock, kind, step[6])
         self._owners.pop(lock, None)
 
-    def _wait_class(self, step: Step, kind: LockKind) -> LockClass:
-        return self.classes.plain(step[3], kind)
-
-    def _holds(self, number: int) -> tuple[Held, ...]:
-        return tuple(self.task(number).held)
+    def _side(
+        self, sides: dict[tuple[int, ...], Side], step: Step, kind: LockKind,
+        earlier: Sequence[Acquisition],
+    ) -> None:  # fmt: skip
+        """Note a wait or a signal, once for each set of locks."""
+        found = self.classes.plain(step[3], kind)
+        held = tuple(each.at for each in self.task(step[1]).held)
+        key = (found.number, *sorted(at.lock for at in (*held, *earlier)))
+        if key not in sides:
+            sides[key] = Side(found, step, held, tuple(earlier))
 
     # ---- findings ------------------------------------------------------------------------------
 

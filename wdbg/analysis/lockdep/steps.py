@@ -18,7 +18,7 @@ STEP = np.dtype(
         ("place", "<u4"),
     ]
 )  # fmt: skip
-"""Fields of a `Step`, and the number of the event in its batch."""
+"""Fields of a `Step`."""
 Steps = npt.NDArray[np.void]
 
 TABLES = (
@@ -38,9 +38,11 @@ _FIELDS = {
 """Field of a step to column of the table."""
 
 
-def steps_of(batch: Batch, *, annotated: bool) -> Steps:
-    """The steps of a batch. `annotated`: locks without annotation do not count then, but for
-    those that annotations do not tell of."""
+def steps_of(
+    batch: Batch, *, annotated: bool, chosen: npt.NDArray[np.bool_] | None = None
+) -> Steps:
+    """The steps of a batch, or of its chosen events. `annotated`: locks without annotation do not
+    count then, but for those that annotations do not tell of."""
     parts = []
     for table, fields in _FIELDS.items():
         columns = batch.tables.get(table)
@@ -49,6 +51,8 @@ def steps_of(batch: Batch, *, annotated: bool) -> Steps:
         places = batch.places(table)
         kind = batch.kind[places]
         keep = _wanted(table, kind, columns.get("flags"), annotated)
+        if chosen is not None:
+            keep = chosen[places] if keep is None else keep & chosen[places]
         if keep is not None:
             places, kind = places[keep], kind[keep]
         part = np.zeros(len(places), STEP)
@@ -93,8 +97,5 @@ def _wanted(
 
 def tuples(steps: Steps) -> Iterator[Step]:
     """Steps for the engine."""
-    columns: Iterable[list[int]] = (
-        steps[name].tolist()
-        for name in STEP.names[:-1]  # type: ignore[index]
-    )
+    columns: Iterable[list[int]] = (steps[name].tolist() for name in STEP.names or ())
     return zip(*columns, strict=True)
