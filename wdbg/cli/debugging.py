@@ -14,7 +14,7 @@ from pathlib import Path
 from symbols.shadow.addresses import MEMORY_LIMIT
 from wdbg.cli.dumping import answer_dump
 from wdbg.cli.registry import Registration, Request
-from wdbg.debugger.levels import Keep, Past
+from wdbg.debugger.levels import Keep, Level, Past
 from wdbg.debugger.model import ModuleInfo
 from wdbg.debugger.replaying import recorded_end, recorded_place
 from wdbg.debugger.rewind import bring_to
@@ -128,7 +128,10 @@ def boot_silent(
 
 
 def make_session(
-    machine: Machine, options: BootOptions, again: Callable[[Machine], None] | None = None
+    machine: Machine,
+    options: BootOptions,
+    again: Callable[[Machine], None] | None = None,
+    level: Level = Level.DEBUG,
 ) -> Session:
     """A session that knows the kernel's symbols, as far as there are any."""
 
@@ -145,7 +148,7 @@ def make_session(
         symbols = index if index.has_dwarf else None
     except WdbgError as error:
         print(f"wdbg: {error.message}\r", file=sys.stderr)
-    return Session(machine, symbols, schedule_text(options), rebuild)
+    return Session(machine, symbols, schedule_text(options), rebuild, level)
 
 
 def make_timeline(
@@ -153,9 +156,10 @@ def make_timeline(
     options: BootOptions,
     again: Callable[[Machine], None] | None = None,
     recording: Recording | None = None,
+    level: Level = Level.DEBUG,
 ) -> Timeline:
     """A session with a past; with `recording`, of a machine that follows it."""
-    session = make_session(machine, options, again)
+    session = make_session(machine, options, again, level)
     if recording is None:
         return Timeline(session)
     end = recorded_place(recording), recorded_end(recording)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wdbg.cli.debugging import boot_silent, make_timeline
+from wdbg.debugger.lastwriter import last
+from wdbg.debugger.levels import Level
 from wdbg.debugger.model import Action, DebugError, Place, Resume, StopReason
 from wdbg.debugger.places import entry_of
 from wdbg.debugger.timeline import Timeline
@@ -127,6 +129,28 @@ def show_place(
     finally:
         timeline.close()
     return timeline.machine
+
+
+def show_last(
+    options: BootOptions,
+    asked: Sequence[tuple[str, str]],
+    before: str,
+    follow: Callable[[Machine], None],
+    recording: Recording,
+) -> None:
+    """Print who did something to some memory last; `asked`: (verb, expression) pairs."""
+    goal = Goal.parse(before)
+    level = Level.WATCH if options.variant != "edit" else Level.EDIT
+    machine = boot_silent(options, level.variant, follow)
+    timeline = make_timeline(machine, options, follow, recording, level)
+    try:
+        go(timeline, goal)
+        for verb, text in asked:
+            print(f"{text}: {last(timeline, verb, text)}", end="")
+    except DebugError as error:
+        raise BadInput(str(error)) from None
+    finally:
+        timeline.close()
 
 
 def describe(session: Timeline) -> str:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from wdbg.cli.tracing import TraceRequest
 
 
+VERBS = {"writer": "write", "reader": "read", "free": "free", "lock": "lock"}
+"""Words of flags, and of `monitor last...`."""
+_DOES = {"writer": "wrote", "reader": "read", "free": "freed", "lock": "asked for the lock at"}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
@@ -34,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop at a tick (1234567), at a virtual time (1.5s, 20ms), at the N-th time that a "
         "function is entered (do_exit#3), or at the end (end); show where the CPUs are, or wait "
         "there for a debugger")  # fmt: skip
+    for verb in VERBS:
+        add(f"--last-{verb}", metavar="EXPR",
+            help=f"say which code {_DOES[verb]} EXPR last (see docs/time-travel.md)")  # fmt: skip
+    add("--before", metavar="PLACE", help="before this place, as in --to (default: the end)")
     add("--timeout", type=float, metavar="SECONDS", help="end the replay after so much wall time")
     add("--quiet", action="store_true", help="do not show the guest's console")
     add("--print-hash", action="store_true", help="print the run hash at the end (stderr)")
@@ -65,6 +74,15 @@ def run(args: argparse.Namespace) -> int:
     )
     args.command = None
     follows = partial(_follow, recording)
+    asked = [(verb, text) for verb in VERBS if (text := getattr(args, f"last_{verb}")) is not None]
+    if args.before is not None and not asked:
+        raise BadInput("--before goes with --last-writer and the like")
+    if asked:
+        from wdbg.cli.goto import show_last
+
+        questions = [(VERBS[verb], text) for verb, text in asked]
+        show_last(options, questions, args.before or "end", follows, recording)
+        return 0
     if args.to is not None and not wanted(args) and trace is None:
         from wdbg.cli.goto import show_place
 

@@ -26,6 +26,7 @@ from wdbg.runtime.checkpoint import Checkpoint, CheckpointError
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.journal import Input, Journal, Moment, Position
 from wdbg.runtime.machine import Machine
+from wdbg.runtime.stacks import read_stacks
 from wdbg.runtime.stop import Stop
 
 if TYPE_CHECKING:
@@ -183,6 +184,10 @@ class Copy:
         session._forget()
         return machine.stopped_at is not None if bound.place else machine.moment() == bound.moment
 
+    def state(self) -> tuple[str, dict[int, list[tuple[int, int]]]]:
+        """Digest of history and memory, and the stop points that each task's frames are at."""
+        return state_of(self.session.machine)
+
     def story(self) -> tuple[Past, Position, dict[int, int]]:
         """What it takes to do this guest's run again, where it stands, and the locals that are to
         be written there."""
@@ -190,6 +195,13 @@ class Copy:
         machine = session.machine
         past = Past(machine.journal, machine.digest())
         return past, session._position(), dict(session.view.edits)
+
+
+def state_of(machine: Machine) -> tuple[str, dict[int, list[tuple[int, int]]]]:
+    """What two machines that stand at the same place have in common."""
+    stacks = read_stacks(machine, list(machine.tasks.values()))
+    frames = {task: [(f.module, f.stop) for f in found] for task, found in stacks.items()}
+    return machine.digest(memory=True), frames
 
 
 _LENGTH = struct.Struct("<Q")

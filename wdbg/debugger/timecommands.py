@@ -57,6 +57,14 @@ def _restart(timeline: Timeline, rest: str) -> str:
     return f"at tick {entry.ticks}; in GDB: maintenance flush register-cache\n"
 
 
+def _goto(timeline: Timeline, rest: str) -> str:
+    """go to a tick of the past"""
+    if not re.fullmatch(r"\d{1,18}", rest):
+        raise DebugError("monitor goto TICK: a number of ticks")
+    timeline.travel(int(rest))
+    return f"at tick {rest}; in GDB: maintenance flush register-cache\n"
+
+
 def _lastwrite(timeline: Timeline, rest: str) -> str:
     """who wrote EXPR[,LENGTH] last before this place: a variable (or STRUCT.MEMBER), an address"""
     return last(timeline, "write", rest)
@@ -81,6 +89,7 @@ COMMANDS: dict[str, Callable[[Timeline, str], str]] = {
     "snapshot": _snapshot,
     "snapshots": _snapshots,
     "restart": _restart,
+    "goto": _goto,
     "lastwrite": _lastwrite,
     "lastread": _lastread,
     "lastfree": _lastfree,

@@ -468,6 +468,19 @@ class Timeline(Looking):
         self._enter(copy, entry)
         self._event = copy.stand()
 
+    def travel(self, ticks: int) -> None:
+        """Look at a tick of the past. DebugError for one that is not there."""
+        if not 0 <= ticks <= self.machine.ticks:
+            raise DebugError(f"tick {ticks}: the run has ticks 0 to {self.machine.ticks}")
+        if self._kept_machine is not self.machine or self.shelf.first is None:
+            self.live.run_again()
+        entry = self.shelf.before(Bound(Moment(ticks, 0, 0)), None) or self.shelf.first
+        if entry is None:
+            raise DebugError(BEGINNING)
+        copy = finished(self.search().run_to(entry, ticks))
+        self._enter(copy, entry)
+        self._event = copy.stand()
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Without the clients' breakpoints and watchpoints."""
