@@ -31,7 +31,7 @@ def test_the_commands_exit_status_is_told(run):
 
 @pytest.mark.parametrize(
     "command",
-    ['echo "a  b"', "echo 'c%d'", "echo a=b; echo \"it's\" | cat", "echo \\\\ é ! '#'"],
+    ['echo "a  b"', "echo 'c%d'", 'echo a=b; echo "it\'s" | cat', "echo \\\\ é ! '#'"],
 )
 def test_commands_arrive_as_they_were_typed(run, command):
     expected = subprocess.run(["sh", "-c", command], capture_output=True, text=True).stdout
@@ -118,9 +118,7 @@ def test_the_guest_process_has_one_thread(guest):
 def test_memory_limit(run):
     small = run("--exec", "free", "--memory", 32)
     large = run("--exec", "free", "--memory", 256)
-    total = [
-        int(re.search(r"memory\s+(\d+)", done.console)[1]) for done in (small, large)
-    ]
+    total = [int(re.search(r"memory\s+(\d+)", done.console)[1]) for done in (small, large)]
     assert 20_000 < total[0] < 32 * 1024
     assert 240_000 < total[1] < 256 * 1024
 

@@ -75,16 +75,12 @@ def report_races(args: argparse.Namespace) -> int:
 def layout_of(index: Index) -> Layout:
     """What the analysis must know of a kernel's data; BadInput if it is not there."""
     fields = task_fields(index)
-    stack = -1
-    try:
-        task = index.struct("task_struct")
-        stack = -1 if task is None else task.member("stack").offset
-    except SymbolsError:
-        pass
+    stack = _offset(index, "task_struct", "stack")
     if fields.preempt_count < 0 or stack < 0:
         raise BadInput(f"{index.path}: no debug information on struct task_struct")
     first = index.variable("init_stack")
     offsets = index.variable("__per_cpu_offset")
+    queues = index.variable("runqueues")
     return Layout(
         fields.preempt_count,
         fields.irqs_off,
@@ -92,7 +88,18 @@ def layout_of(index: Index) -> Layout:
         first.type.size if first is not None else Layout().stack_size,
         first.address if first is not None else 0,
         offsets.address if offsets is not None else 0,
+        queues.address + _offset(index, "rq", "__lock") if queues is not None else 0,
+        _offset(index, "task_struct", "pi_lock"),
     )
+
+
+def _offset(index: Index, struct: str, member: str) -> int:
+    """A member's offset, -1 if there is none."""
+    try:
+        found = index.struct(struct)
+        return -1 if found is None else found.member(member).offset
+    except SymbolsError:
+        return -1
 
 
 def _kernel_of(trace: Trace) -> Path:

@@ -225,3 +225,23 @@ def test_softirqs_off_excludes_them(world):
     world.interrupts.count(ONE, 0, 0)
     world.interrupts.count(ONE, 0, 0x200)
     assert world.write(ONE) == 0
+
+
+def test_locks_of_the_scheduler_exclude_but_order_nothing_else(world):
+    locks = Locks(world.order, lambda lock: lock == LOCK)
+    for task, races in ((ONE, 0), (TWO, 1)):
+        assert world.write(task, word=1) == races, "what was done before"
+        locks.acquired(world.place(task), LOCK, SPIN)
+        held = locks.held[world.place(task)]
+        locks.released(world.place(task), LOCK, SPIN)
+    assert locks.exclude(held, held)
+    assert not locks.exclude(held, ())
+    assert not world.locks.exclude(held, held), "no lock of the scheduler"
+
+
+def test_a_woken_task_comes_after_its_waker(world):
+    world.write(ONE)
+    world.tasks.wake(ONE, TWO)
+    assert world.read(TWO) == 1, "before it runs again"
+    world.tasks.switch(THREE, TWO)
+    assert world.read(TWO) == 0

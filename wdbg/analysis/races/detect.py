@@ -34,7 +34,7 @@ from wdbg.trace.reader import Trace
 MAX_PAIRS = 10_000
 """Different pairs of sites that are kept."""
 
-_LOCK, _SWITCH, _FORK, _SOFTIRQ, _ACCESS = range(5)
+_LOCK, _SWITCH, _FORK, _SOFTIRQ, _WAKE, _ACCESS = range(6)
 _WRITE, _READ, _MARKED = int(MemFlag.WRITE), int(MemFlag.READ), int(MemFlag.MARKED)
 _FENCE = int(MemOp.FENCE)
 """As plain numbers, which are faster."""
@@ -88,6 +88,7 @@ class Detector:
         """All races of a trace, in the order of their second accesses."""
         used = usage(trace, layout)
         stream = Stream(trace, layout)
+        self._locks = Locks(self.order, stream.schedulers_lock)
         for batch in batches(trace):
             self._batch(batch, stream, used)
             self._base += len(batch)
@@ -112,6 +113,9 @@ class Detector:
             elif what == _FORK:
                 task, cpu, child = row
                 self._tasks.fork(self._interrupts.context(task, cpu), child)
+            elif what == _WAKE:
+                task, cpu, target = row
+                self._tasks.wake(self._interrupts.context(task, cpu), target)
             else:
                 self._grace.callbacks(self._place(*row))
 
@@ -170,6 +174,8 @@ class Detector:
             self._atomics.load(place, address, order)
 
     def _found(self, before: Any, now: Any) -> None:
+        if self._locks.exclude(before[2], now[2]):
+            return
         key = (before[0][5], now[0][5])
         race = self.races.get(key) or self.races.get((key[1], key[0]))
         if race is not None:
@@ -194,7 +200,7 @@ def _merged(
     rows: list[tuple[int, int, tuple[Any, ...]]] = []
     task, cpu = batch.task(), batch.cpu()
     for table, what in ((Table.LOCK, _LOCK), (Table.SWITCH, _SWITCH), (Table.TASK, _FORK),
-                        (Table.IRQ, _SOFTIRQ)):  # fmt: skip
+                        (Table.IRQ, _SOFTIRQ), (Table.WAKE, _WAKE)):  # fmt: skip
         places = batch.places(table)
         if not len(places):
             continue
@@ -210,6 +216,14 @@ def _merged(
         elif table is Table.SWITCH:
             pairs = zip(columns["prev"].tolist(), columns["next"].tolist(), strict=True)
             rows += [(s, what, pair) for (s, _, _), pair in zip(who, pairs, strict=True)]
+        elif table is Table.WAKE:
+            rows += [
+                (s, what, (t, c, target))
+                for (s, t, c), target, kind in zip(
+                    who, columns["target"].tolist(), kinds.tolist(), strict=True
+                )
+                if kind == Kind.SCHED_WAKING
+            ]
         elif table is Table.TASK:
             rows += [
                 (s, what, (t, c, child))

@@ -2,9 +2,15 @@
 
 Spinlocks, rwlocks, mutexes, rwsems and semaphores alike; what completions, wait queues and work
 queues order, they order by the spinlock inside. Also who holds what, for reports.
+
+Locks of the scheduler are taken by whoever looks for work, wakes somebody or goes to sleep; if they
+ordered all that was done before, next to nothing would race. They exclude, but order nothing else:
+what a wake-up or a switch orders is told by `tasks`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from wdbg.analysis.races.order import Order
 from wdbg.trace.events import LOCK_KIND_BITS, LOCK_KIND_SHIFT, LockFlag, LockKind
@@ -31,8 +37,11 @@ def kind_of(flags: int) -> int:
 class Locks:
     """Feeds acquisitions and releases to the order."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, scheduler: Callable[[int], bool] | None = None) -> None:
+        """`scheduler`: whether a lock, by its address, is one of the scheduler's."""
         self._order = order
+        self._is_schedulers = scheduler or (lambda _lock: False)
+        self._schedulers: dict[int, bool] = {}
         self.held: dict[int, Held] = {}
         """By context's place."""
 
@@ -41,7 +50,7 @@ class Locks:
         kind, read = kind_of(flags), flags & LockFlag.READ
         if kind in ORDERING or kind == LockKind.RCU:
             self.held[place] = (*self.held.get(place, ()), (lock, kind, int(read), lock_class))
-        if kind in ORDERING:
+        if kind in ORDERING and not self.schedulers(lock):
             self._order.acquire(place, ("lock", lock))
             if not read:
                 self._order.acquire(place, ("readers", lock))
@@ -49,7 +58,7 @@ class Locks:
     def released(self, place: int, lock: int, flags: int) -> None:
         """The context, or another one that took it, lets go of the lock."""
         kind, read = kind_of(flags), flags & LockFlag.READ
-        if kind in ORDERING:
+        if kind in ORDERING and not self.schedulers(lock):
             if read:
                 self._order.release(place, ("readers", lock), add=True)
             else:
@@ -58,6 +67,18 @@ class Locks:
             for other in self.held:  # a run queue's lock goes from task to task
                 if self._drop(other, lock):
                     break
+
+    def schedulers(self, lock: int) -> bool:
+        """Whether it is one of the scheduler's locks."""
+        found = self._schedulers.get(lock)
+        if found is None:
+            found = self._schedulers[lock] = self._is_schedulers(lock)
+        return found
+
+    def exclude(self, one: Held, other: Held) -> bool:
+        """Whether a lock of the scheduler's that both hold keeps two accesses apart."""
+        common = {lock[0] for lock in one} & {lock[0] for lock in other}
+        return any(self.schedulers(lock) for lock in common)
 
     def _drop(self, place: int, lock: int) -> bool:
         held = self.held.get(place, ())

@@ -43,6 +43,10 @@ class Layout:
     """Guest address of the first task's."""
     per_cpu: int = 0
     """Guest address of `__per_cpu_offset`, an array of u32; 0 = none."""
+    run_queue_lock: int = 0
+    """Address of the run queue's lock, before the CPU's offset is added; 0 = not known."""
+    task_lock: int = -1
+    """`pi_lock` in task_struct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Stream:
     def __init__(self, trace: Trace, layout: Layout) -> None:
         self._layout = layout
         self._tasks = {row.number: row.address for row in trace.tables.tasks}
+        self._addresses = frozenset(self._tasks.values())
         count = max(self._tasks, default=0) + 1
         self._address = np.zeros(count, np.int64)
         for number, address in self._tasks.items():
@@ -84,6 +89,15 @@ class Stream:
             self._stack_of[self._tasks[first]] = layout.initial_stack
         self._state: dict[int, tuple[int, bool]] = {}
         """By task: its preemption count as far as it matters, and whether interrupts are off."""
+
+    def schedulers_lock(self, lock: int) -> bool:
+        """Whether a lock is a run queue's, or the one that wake-ups of a task take."""
+        layout = self._layout
+        if layout.run_queue_lock and any(
+            lock == layout.run_queue_lock + offset & 0xFFFFFFFF for offset in self.per_cpu.values()
+        ):
+            return True
+        return layout.task_lock >= 0 and lock - layout.task_lock in self._addresses
 
     def accesses(self, batch: Batch) -> Accesses | None:
         """Those of a batch; None if it has none."""
