@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wdbg.cli.exploreflags import add_search_arguments, boot_options, start_and_limits
@@ -12,11 +13,16 @@ from wdbg.errors import BadInput
 from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 
+MOST_PREEMPTIONS = 3
+"""So many are tried again when a schedule is made smaller."""
+
 if TYPE_CHECKING:
+    from wdbg.explore.minimise import Minimal
     from wdbg.explore.outcome import Outcome
+    from wdbg.explore.schedules import Workload
     from wdbg.explore.search import Result
     from wdbg.explore.start import Start
-    from wdbg.explore.trial import Limits
+    from wdbg.explore.trial import Limits, Trials
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _search(args: argparse.Namespace, options: BootOptions, start: Start, limits: Limits) -> int:
     from wdbg.cli.exploring import Display, write_finding
-    from wdbg.explore.minimise import Minimiser
     from wdbg.explore.outcome import KINDS
     from wdbg.explore.schedules import Workload
     from wdbg.explore.search import Search, survey
@@ -82,12 +87,37 @@ def _search(args: argparse.Namespace, options: BootOptions, start: Start, limits
     if not args.keep_going:
         findings = findings[:1]
     for number, outcome in findings:
-        with Display(None) as display:
-            minimal = Minimiser(trials, outcome, display.minimising).run()
+        minimal = _minimise(args, trials, work, outcome)
         write_finding(
             args, options, start, trials.limits, minimal, number, counts[outcome.identity]
         )
     return int(bool(findings))
+
+
+def _minimise(
+    args: argparse.Namespace, trials: Trials, work: Workload, outcome: Outcome
+) -> Minimal:
+    """The schedule that was found made smaller, or one with few preemptions, whichever has less
+    in it."""
+    from wdbg.cli.exploring import Display
+    from wdbg.explore.minimise import Minimiser
+    from wdbg.explore.search import with_few_preemptions
+
+    with Display(None) as display:
+        minimal = Minimiser(trials, outcome, display.minimising).run()
+        few = min(minimal.preemptions - 1, MOST_PREEMPTIONS)
+        if few > 0 and args.effort:
+            other = with_few_preemptions(
+                trials, work, outcome,
+                jobs=args.jobs, most=few, count=args.effort, show=display.searching,
+            )  # fmt: skip
+            if other is not outcome:
+                smaller = Minimiser(trials, other, display.minimising).run()
+                if smaller.size < minimal.size:
+                    minimal = replace(
+                        smaller, before=minimal.before, trials=minimal.trials + smaller.trials
+                    )
+    return minimal
 
 
 def _is_finding(outcome: Outcome, wanted: set[str]) -> bool:

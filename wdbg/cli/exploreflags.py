@@ -63,6 +63,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=float, metavar="SECONDS",
         help="virtual time after which a schedule counts as hung (default: by what the "
         "workload takes)")  # fmt: skip
+    add("--effort", type=int, default=300, metavar="N",
+        help="look for a finding in so many schedules with 1, 2 and 3 preemptions to make it "
+        "smaller (default 300, 0: not at all)")  # fmt: skip
     add("--keep-going", action="store_true", help="look for different findings, not one")
     add("-o", "--output", type=Path, default=Path(), metavar="DIRECTORY",
         help="where recordings are written (default: here)")  # fmt: skip
@@ -76,6 +79,7 @@ def boot_options(args: argparse.Namespace) -> BootOptions:
     _between("--memory", args.memory, MIN_MEMORY, MAX_MEMORY)
     _between("--schedules", args.schedules, 1, MOST_SCHEDULES)
     _between("--jobs", args.jobs, 1, 1024)
+    _between("--effort", args.effort, 0, MOST_SCHEDULES)
     _between("--depth", args.depth, 1, 100)
     _between("--bound", args.bound, 1, 100)
     _between("--accesses", args.accesses, 1, 1000)

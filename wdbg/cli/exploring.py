@@ -64,6 +64,10 @@ class Display:
             f"{progress.findings} found, {rate:.0f}/s",
         )
 
+    def searching(self, progress: Progress) -> None:
+        """How far the search for one with few preemptions has come."""
+        self._update(None, f"{progress.done} schedules with few preemptions")
+
     def minimising(self, trials: int, steps: int) -> None:
         """How far making a schedule smaller has come."""
         self._update(None, f"{steps} decisions left, {trials} runs")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
-from wdbg.explore.history import Replayed, Step, steps_of
+from wdbg.explore.history import NOBODY, Replayed, Step, steps_of
 from wdbg.explore.outcome import Outcome
 from wdbg.explore.trial import TrialError, Trials
 from wdbg.runtime.scheduler import FORCED, Decision, Scripted
 
+PAIRS_UP_TO = 24
+"""Steps of which all pairs are tried."""
 MOST_TRIALS = 2000
 """Runs after which the best so far is taken."""
 
@@ -34,7 +37,12 @@ class Minimal:
     @property
     def preemptions(self) -> int:
         """Decisions that interrupt a CPU in the midst of its work."""
-        return sum(1 for step in self.steps if step.access != FORCED)
+        return sum(1 for step in self.steps if step.access != FORCED and step.before != NOBODY)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How much there is to understand: preemptions, decisions."""
+        return self.preemptions, len(self.steps)
 
 
 class Minimiser:
@@ -89,6 +97,20 @@ class Minimiser:
                 if parts >= len(steps):
                     break
                 parts = min(len(steps), 2 * parts)
+        return self._without_pairs(steps)
+
+    def _without_pairs(self, steps: list[Step]) -> list[Step]:
+        """What can only be left out together: away from a CPU, and back to it."""
+        if len(steps) > PAIRS_UP_TO:
+            return steps
+        again = True
+        while again:
+            again = False
+            for first, second in combinations(range(len(steps)), 2):
+                rest = [step for at, step in enumerate(steps) if at not in (first, second)]
+                if self._holds(rest):
+                    steps, again = rest, True
+                    break
         return steps
 
     def _simpler(self, steps: list[Step]) -> list[Step]:

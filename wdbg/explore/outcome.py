@@ -47,8 +47,6 @@ class Outcome:
     """The schedule's decisions (`history.Log`), of a finding."""
     console: str = field(default="", repr=False)
     """The last lines that the guest wrote."""
-    seconds: float = field(default=0.0, compare=False)
-    """CPU time that it took."""
 
 
 def normal(text: str) -> str:

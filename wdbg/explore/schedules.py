@@ -42,7 +42,7 @@ class Workload:
     depth: int = 3
     """Of "pct"."""
     bound: int = 2
-    """Most preemptions, of "preempt"."""
+    """Preemptions, of "preempt"."""
 
 
 def make_schedule(strategy: str, number: int, work: Workload) -> Scheduler:
@@ -65,7 +65,7 @@ class Preemptions:
     def __init__(self, number: int, work: Workload) -> None:
         draw = self._draw = random.Random(number).random
         self._base = RoundRobin(LONGEST_QUANTUM)
-        count = 1 + number % work.bound
+        count = work.bound
         shares = [number * _GOLDEN % 1.0] + [draw() for _ in range(count - 1)]
         self._places = sorted(
             ((_place(work, share), int(draw() * (work.accesses + 1))) for share in shares),

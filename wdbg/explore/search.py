@@ -88,6 +88,28 @@ def survey(trials: Trials, work: Workload, limits: Limits) -> tuple[Outcome, Wor
     return first, replace(work, start=start.ticks, length=max(1, ticks), busy=busy)
 
 
+def with_few_preemptions(
+    trials: Trials,
+    work: Workload,
+    outcome: Outcome,
+    *,
+    jobs: int,
+    most: int,
+    count: int,
+    show: Callable[[Progress], None],
+) -> Outcome:
+    """The same finding in a schedule of at most `most` preemptions, the fewest that `count` tries
+    for each number of them come to; the outcome itself if there is none."""
+    for bound in range(1, most + 1):
+        search = Search(
+            trials, "preempt", replace(work, bound=bound), jobs=jobs,
+            wanted=lambda other: other.identity == outcome.identity,
+        )  # fmt: skip
+        for _, other in search.run(count, show).found.values():
+            return other
+    return outcome
+
+
 class _Worker:
     """The parent's side of one worker."""
 

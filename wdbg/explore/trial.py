@@ -16,10 +16,9 @@ import re
 import resource
 import signal
 import struct
-import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wdbg.errors import WdbgError
 from wdbg.explore.history import Log, Replayed, Step
@@ -44,6 +43,8 @@ _LINE_LIMIT = 1024
 
 _LENGTH = struct.Struct("<I")
 _PR_SET_PDEATHSIG = 1
+_NO_ROWS = array("q")
+_prctl = ctypes.CDLL(None).prctl
 
 
 class TrialError(WdbgError):
@@ -68,7 +69,7 @@ class Limits:
 
 def die_with_parent(parent: int) -> None:
     """Have the host kernel end this process when its parent ends; `parent` is that one's id."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -207,18 +208,10 @@ class Trials:
         gc.disable()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_CPU, (CHILD_SECONDS, CHILD_SECONDS))
-        started = time.process_time()
         outcome = play(self.machine, scheduler, self.limits)
-        rows = outcome.rows if keep or outcome.kind else array("q")
-        seconds = time.process_time() - started
-        # The digest of the order of turns is part of every outcome, the order itself of few.
-        self._give(
-            Outcome(
-                outcome.kind, outcome.identity, outcome.title, outcome.ticks, outcome.quanta,
-                outcome.skipped, outcome.schedule, outcome.digest, rows,
-                outcome.console if keep or outcome.kind else "", seconds,
-            )
-        )  # fmt: skip
+        if not keep and not outcome.kind:
+            outcome = replace(outcome, rows=_NO_ROWS, console="")
+        self._give(outcome)
 
 
 def play(machine: Machine, scheduler: Scheduler, limits: Limits) -> Outcome:

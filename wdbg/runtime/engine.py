@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ class EngineError(Exception):
     """wasmtime refused something: an invalid module, a link error, a resource limit."""
 
 
+@lru_cache(maxsize=4096)
 def _text(name: str) -> Any:
     raw = name.encode()
     return ctypes.create_string_buffer(raw, len(raw))
