@@ -106,7 +106,7 @@ def run_guest(
 
             dumper = Dumper(dump, machine, say)
         registration = _register(options, args) if start.registers else None
-        _handle_signals(current, args.timeout, registration)
+        handle_signals(current, args.timeout, registration)
         if console.interactive:
             machine.request_resize()
         while (stop := start.drive(machine)) is None:
@@ -139,7 +139,7 @@ def run_guest(
         if registration is not None:
             registration.close()
     recorded = args.trace if trace is not None and "lock" in trace.events else None
-    status = _finish(args, current(), stop, recorded)
+    status = finish(args, current(), stop, recorded)
     if args.check is None:
         return status
     found = print_findings(findings, suppressions, generate=args.gen_suppressions, file=sys.stderr)
@@ -173,7 +173,7 @@ def _run_debugged(
             trace.start(machine, options)
         session = make_timeline(machine, options, start.again, start.recording)
         registration = _register(options, args) if start.registers else None
-        _handle_signals(lambda: session.machine, args.timeout, registration)
+        handle_signals(lambda: session.machine, args.timeout, registration)
         if console.interactive:
             session.machine.request_resize()
         for line in lines:
@@ -190,7 +190,7 @@ def _run_debugged(
         console.close()
         if registration is not None:
             registration.close()
-    return _finish(args, session.machine, stop)
+    return finish(args, session.machine, stop)
 
 
 def _register(options: BootOptions, args: argparse.Namespace) -> Registration | None:
@@ -203,7 +203,7 @@ def _register(options: BootOptions, args: argparse.Namespace) -> Registration | 
         return None
 
 
-def _handle_signals(
+def handle_signals(
     current: Callable[[], Machine], timeout: float | None, registration: Registration | None
 ) -> None:
     """`current` is the machine that runs: another variant can take over."""
@@ -241,7 +241,7 @@ def _say(text: str, console: Console | None = None) -> None:
     print(f"wdbg: {text}", file=sys.stderr, end=end, flush=True)
 
 
-def _finish(
+def finish(
     args: argparse.Namespace, machine: Machine, stop: Stop, trace: Path | None = None
 ) -> int:
     """Say how the run ended; returns the exit status. `trace`: one with events of locks."""

@@ -25,6 +25,7 @@ VERBS = {
     "report": "what a trace or dump tells: scheduling, calls, locks, crashes",
     "dump": "write a guest's state to a file; show, export and debug such files",
     "drgn": "drgn's shell on a dump, or on a guest that runs",
+    "zygote": "keep a guest that has booted, for runs that start at once",
     "doctor": "say what a kernel module is and whether it can run",
 }
 """Verb to one-line help; the module is `wdbg.cli.VERB`, imported only when it is used."""
@@ -60,6 +61,13 @@ def report(error: WdbgError) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"] and any(word.split("=")[0] == "--from-zygote" for word in words):
+        from wdbg.cli import fromzygote  # without the parser of the other flags: at once
+
+        try:
+            return fromzygote.main(words)
+        except WdbgError as error:
+            return report(error)
     verb = next((word for word in words if word in VERBS), None)
     parser, module = _parser(verb)
     args = parser.parse_args(words)

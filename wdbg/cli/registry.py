@@ -49,7 +49,7 @@ def registry_directory() -> Path:
     return Path(base) / "wdbg" / "run" if os.path.isabs(base) else cache_root() / "run"
 
 
-def _open_directory() -> Path:
+def open_directory() -> Path:
     """The directory, made if it is not there. OSError if it belongs to somebody else."""
     directory = registry_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ class Registration:
 
     def __init__(self, kernel: Path, cpus: int, command: str) -> None:
         """OSError if the registry cannot be written."""
-        self._directory = _open_directory()
+        self._directory = open_directory()
         self._asked = False
         for number in range(1, _MOST_GUESTS):
             self.name = f"vm{number}"

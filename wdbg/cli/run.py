@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of pct: priorities change N-1 times (default {DEFAULT_DEPTH})")  # fmt: skip
     add("--exec", dest="command", metavar="COMMAND",
         help="run this shell command in the guest, then power off")  # fmt: skip
+    add("--from-zygote", metavar="NAME",
+        help="start from a guest that wdbg zygote keeps; goes with --exec, --timeout, --pace, "
+        "--print-hash and --stats only")  # fmt: skip
     add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")
     add("--pace", choices=("virtual", "real"),
         help="idle in no time, or as the clock goes (default: real on a terminal)")  # fmt: skip
@@ -122,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         from wdbg.cli.racechecks import watching_races
 
         start = watching_races(args, start)
-    return run_guest(args, start, trace, partial(_console, args), suppressions, dump)
+    return run_guest(args, start, trace, partial(open_console, args), suppressions, dump)
 
 
 def _recording(args: argparse.Namespace, options: BootOptions) -> Callable[[Machine], None]:
@@ -138,7 +141,7 @@ def _recording(args: argparse.Namespace, options: BootOptions) -> Callable[[Mach
     return recorder.attach
 
 
-def _console(args: argparse.Namespace) -> Console:
+def open_console(args: argparse.Namespace) -> Console:
     if args.command is not None:
         return StreamConsole(1)
     if os.isatty(0) and os.isatty(1):
