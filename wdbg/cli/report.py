@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from wdbg.analysis.calls import FunctionTimes, call_tree, collapsed, function_times
-from wdbg.analysis.checks import CHECKS, checked_header, make_check, run_checks
+from wdbg.analysis.checks import CHECKS, checked_header, run_checks
+from wdbg.analysis.lockdep.check import LockCheck
+from wdbg.analysis.lockdep.selftest import Case, table
 from wdbg.analysis.lockstat import POINTS, LockStat, lock_stats
 from wdbg.analysis.sched import Stretch, TaskTimes, stretches, task_times
 from wdbg.cli.crash import add_crash_parser
@@ -37,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     locks = file_verb(verbs, "locks", "locking that could deadlock, with stacks", _locks)
     locks.add_argument("--stat", action="store_true", help="the columns of /proc/lock_stat")
     locks.add_argument("--limit", type=int, default=50, metavar="N", help="classes (default 50)")
+    locks.add_argument("--selftest", action="store_true",
+                       help="verdicts on the cases of lib/locking-selftest.c")  # fmt: skip
     add_suppression_flags(locks)
     races = file_verb(verbs, "races", "accesses that nothing orders", report_races)
     add_race_arguments(races)
@@ -204,13 +208,27 @@ def _deadlocks(args: argparse.Namespace) -> int:
                 f"{args.file}: no lock events are in the trace",
                 "record with --events lock,sched,irq,syscall, or annotations,waits,sched",
             )
-        findings = run_checks(trace, [make_check(spec, checked_header(trace))])
+        check = LockCheck(checked_header(trace))
+        findings = run_checks(trace, [check])
+        if args.selftest:
+            return _selftest(trace, check.cases)
         if findings and not args.gen_suppressions:
             findings = fill_stacks(findings, unpacked(trace.facts.get("recording")))
         warn(trace)
     return print_findings(
         findings, suppressions, as_json=args.json, generate=args.gen_suppressions, what=spec.what
     )
+
+
+def _selftest(trace: Trace, cases: list[Case]) -> int:
+    if not cases:
+        raise BadInput(
+            f"{trace.path}: no case of the locking API's self test is in the trace",
+            "wdbg run --config torture --check locks --trace FILE",
+        )
+    _put(table(cases, trace.tables))
+    warn(trace)
+    return int(not all(case.right for case in cases))
 
 
 def _lock_stat(stats: list[LockStat], names: Names) -> Iterable[str]:

@@ -34,7 +34,7 @@ _OWN_ENGINE = "check_noncircular"
 class LockCheck:
     """A `Check`."""
 
-    tables = TABLES
+    tables: tuple[Table, ...] = TABLES
 
     def __init__(self, header: TraceHeader) -> None:
         self._annotated = "annotations" in header.events.split(",")
@@ -109,7 +109,7 @@ class LockCheck:
             self._case = None
             self._engine.end()
             problems = tuple(judge(self._engine, tasks=False))
-            self.cases.append(Case(function, expected, problems, self._engine))
+            self.cases.append(Case(function, expected, problems))
         if what == LockNote.TEST:
             self._fresh()
             self._case = step[3], step[4] != 0
