@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.debugging import gdb_answers, peer_debug_mode
 from bench.guest_run import Reading
+from bench.locks import lock_checks
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
 from bench.rows import Row, at_least, at_most
 from bench.series import Spread, interleaved, ratios, spread
@@ -259,6 +260,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "ticks": tick_cost,
     "debug": debug_cost,
     "trace": trace_cost,
+    "locks": lock_checks,
     "files": trace_files,
     "huge": huge_trace,
     "peer": peer_debug_mode,

@@ -20,6 +20,10 @@ from wdbg.trace.events import (
     Table,
 )
 
+_NEAR = 200
+"""Events among which the one is looked for in which a lock was asked for."""
+_MOST = 32
+"""Locks that are looked at of a piece of work, the last ones."""
 _SUBCLASSES = (1 << LOCK_SUBCLASS_BITS) - 1
 _SLEEPING = tuple(kind for kind in LockKind if sleeps(kind) and kind is not LockKind.COMPLETION)
 
@@ -44,7 +48,7 @@ def taken_before(batch: Batch, classes: Classes, step: Step) -> list[Acquisition
         & (plain | annotated) & (flags & np.uint32(LockFlag.READ) == 0)
     )  # fmt: skip
     found = {}
-    for row in rows.tolist():
+    for row in rows[-_MOST:].tolist():
         lock, tick = int(columns["lock"][row]), int(batch.tick[places[row]])
         if annotated[row]:
             key, wait, name = (int(columns[each][row]) for each in ("lock_class", "wait", "name"))
@@ -53,10 +57,13 @@ def taken_before(batch: Batch, classes: Classes, step: Step) -> list[Acquisition
             site = int(columns["position"][row])
             found[lock] = Acquisition(number, lock, 0, tick, task, site, int(flags[row]))
             continue
-        # Its call site is that of the event in which it was asked for, just before.
-        asked = np.flatnonzero((places < places[row]) & (columns["lock"] == lock)
-                               & (kind == Kind.LOCK_ACQUIRE))  # fmt: skip
-        site = int(columns["position"][asked[-1]]) if len(asked) else 0
+        # Its call site is that of the event in which it was asked for, mostly the one before.
+        asked = row - 1
+        while asked > max(0, row - _NEAR) and not (
+            kind[asked] == Kind.LOCK_ACQUIRE and columns["lock"][asked] == lock
+        ):
+            asked -= 1
+        site = int(columns["position"][max(asked, 0)])
         number = classes.plain(lock, LockKind(int(primitive[row]))).number
         found[lock] = Acquisition(number, lock, 0, tick, task, site, int(flags[row]))
     return list(found.values())
