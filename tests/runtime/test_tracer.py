@@ -17,12 +17,14 @@ from wdbg.linux.schedpoints import (
     TaskFields,
     irq_points,
     mark_points,
+    preempt_points,
     sched_points,
     switch_points,
     syscall_points,
 )
 from wdbg.runtime.flight import FlightRecorder
 from wdbg.runtime.forked import in_fork
+from wdbg.runtime.stop import StopKind
 from wdbg.runtime.tracer import TaskOffsets, Tracer
 from wdbg.trace.batch import Batch
 from wdbg.trace.events import MEM_OP_SHIFT, Kind, LockFlag, MemFlag, MemOp, Table
@@ -315,6 +317,30 @@ def test_priorities_tell_the_one_before(trace):
     assert list(zip(rows["target"], rows["old"], rows["new"], strict=True)) == [
         (8192, 120, 7), (8192, 7, 9),
     ]  # fmt: skip
+
+
+def test_preemption_where_a_kernel_counts_it_in_functions(boot):
+    fields = TaskFields(preempt_count=4)
+    recording = Recording(points=preempt_points(fields), current="current")
+    code = """
+      (global $current (export "current") (mut i32) (i32.const 8192))
+      (func $preempt_count_add (export "preempt_count_add") (param i32)
+        (i32.store (i32.const 8196) (i32.add (i32.load (i32.const 8196)) (local.get 0))))
+      (func $preempt_count_sub (export "preempt_count_sub") (param i32)
+        (i32.store (i32.const 8196) (i32.sub (i32.load (i32.const 8196)) (local.get 0))))
+    """
+    calls = "".join(f"(call $preempt_count_{how} (i32.const 1))" for how in ("add", "sub") * 2)
+    first, last = (f"(call $preempt_count_{how} (i32.const 1))" for how in ("add", "sub"))
+    variant = replace(TICK, recording=recording)
+    begin = "(i32.store (i32.const 8196) (i32.const 0))"
+    machine = boot(code + main(begin + calls + first + calls + last), variant=variant)
+    tape = Tape()
+    machine.tracer = Tracer(machine, tape, None)
+    assert machine.run().kind is StopKind.POWER_OFF
+    machine.tracer.close({})
+    rows = tape.rows_of(Table.STATE)
+    assert rows["kind"].tolist() == [Kind.PREEMPT_OFF, Kind.PREEMPT_ON] * 3
+    assert (np.diff(rows["position"].astype(int)) > 0).all()
 
 
 def test_a_ring_of_ends_only_is_emptied_in_time(trace):

@@ -28,6 +28,7 @@ from wdbg.linux.schedpoints import (
     TaskFields,
     irq_points,
     mark_points,
+    preempt_points,
     sched_points,
     switch_points,
     syscall_points,
@@ -200,6 +201,8 @@ class TraceRequest:
             points += switch_points()
         if "irq" in self.events:
             points += irq_points()
+            if not self._has("trace_preempt_off"):
+                points += preempt_points(self.fields)
         if "syscall" in self.events:
             points += syscall_points()
         return Recording(

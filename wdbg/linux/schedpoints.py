@@ -166,6 +166,18 @@ HANDLERS = "__handle_irq_event_percpu handle_irq_event_percpu handle_percpu_devi
 """Functions that call an interrupt's handler (number, device)."""
 
 
+def preempt_points(task: TaskFields) -> tuple[Point, ...]:
+    """Preemption off and on, in kernels that count it in functions (CONFIG_DEBUG_PREEMPT) without
+    tracing it: when preempt_latency_start() and _stop() of kernel/sched/core.c would."""
+    count = task.source("current", "preempt_count")
+    if not count:
+        return ()
+    site = ((LOW1, "site"),)
+    off = Record(Kind.PREEMPT_OFF, 0, site, f"{count} == 0")
+    on = Record(Kind.PREEMPT_ON, 0, site, f"{count} == param0")
+    return (Point("preempt_count_add", entry=(off,)), Point("preempt_count_sub", entry=(on,)))
+
+
 def irq_points() -> tuple[Point, ...]:
     """Interrupts, softirqs, timers, work items; interrupts off and on where a kernel tells."""
     points = []
