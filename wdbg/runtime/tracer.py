@@ -162,6 +162,12 @@ class Tracer:
     def enter(self, cpu: int, task: Task, end: int, skipped: int) -> None:
         """A fiber goes on: on `cpu`, in a quantum that ends at tick `end`."""
         same = end == self._end and cpu == self._cpu and skipped == self._skipped
+        if same and not self._idle and not self._resumes:  # nearly always, and often
+            if task is self._task:
+                return
+            if task.pointer in self._settled and self._told(task.pointer):
+                self._task = task
+                return
         if not same or task is not self._task:
             if task.pointer not in self._settled:
                 self._look_at(task)
