@@ -35,6 +35,7 @@ nightly:
 		'from wdbg.runtime.guest import default_guest; print(default_guest().kernel)')"
 	@PYTHONPATH=.:tools $(PYTHON3) -m tests.symbols.dwarf.fuzz_dwarf --mutations 50000
 	@WDBG_DETERMINISM_RUNS=100 $(PYTHON3) -m pytest tests/guest/test_determinism.py
+	@WDBG_REPRODUCTIONS=50 $(PYTHON3) -m pytest tests/guest/test_explore.py
 
 clean:
 	rm -rf .venv build bench/results .mypy_cache .pytest_cache .ruff_cache .hypothesis

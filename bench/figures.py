@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.debugging import gdb_answers, peer_debug_mode
+from bench.exploring import explore_rate, zygote_start
 from bench.guest_run import Reading
 from bench.locks import lock_checks
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
@@ -271,6 +272,8 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "tasks": task_memory,
     "rate": tick_rate,
     "v8": v8_peer,
+    "explore": explore_rate,
+    "zygote": zygote_start,
 }
 
 ASKED_FOR = frozenset(("huge",))

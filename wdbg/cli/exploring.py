@@ -6,14 +6,16 @@ import argparse
 import shlex
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from wdbg.cli.recordings import describe
-from wdbg.errors import BadInput, WdbgError
+from wdbg.errors import WdbgError
 from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
+from wdbg.runtime.machine import Machine
 from wdbg.runtime.scheduler import FORCED
 
 if TYPE_CHECKING:
@@ -142,5 +144,44 @@ def record(options: BootOptions, path: Path, limits: Limits) -> str:
 
 
 def compare_recordings(first: Path, second: Path) -> int:
-    """Show where two recorded runs part."""
-    raise BadInput("not yet")
+    """Show where two recorded runs part; 1 if they do."""
+    from wdbg.cli.recordings import options_of
+    from wdbg.debugger.replaying import Drive, follow
+    from wdbg.explore.bundles import is_bundle, open_bundle
+    from wdbg.explore.compare import part
+    from wdbg.runtime.recording import Recording, read
+
+    def load(path: Path) -> tuple[Recording, BootOptions]:
+        if is_bundle(path):
+            opened = open_bundle(path)
+            return opened.recording, options_of(opened.recording, opened.kernel, opened.initrd)
+        recording = read(path)
+        return recording, options_of(recording, None, None)
+
+    loaded = [load(path) for path in (first, second)]
+
+    def fresh(number: int) -> Machine:
+        recording, options = loaded[number]
+        machine = boot(options, StreamConsole(None))
+        follow(machine, recording)
+        return machine
+
+    parting = part(
+        (partial(fresh, 0), partial(fresh, 1)), (Drive(loaded[0][0]), Drive(loaded[1][0]))
+    )
+    if parting is None:
+        print("the two runs are the same")
+        return 0
+    print(f"the same for {parting.turns} turns, the last of them at tick {parting.tick}; then")
+    for path, side in zip((first, second), parting.sides, strict=True):
+        if side.cpu < 0:
+            print(f"\n{path}: ends at tick {side.tick}")
+        else:
+            print(f"\n{path}: at tick {side.tick} CPU {side.cpu} goes on with task {side.task}")
+            for frame in side.stack:
+                print(f"    {frame}")
+        if side.stack_before:
+            print(f"  {side.before}, which had run until then, stands at")
+            for frame in side.stack_before:
+                print(f"    {frame}")
+    return 1
