@@ -17,6 +17,7 @@ MOST_PREEMPTIONS = 3
 """So many are tried again when a schedule is made smaller."""
 
 if TYPE_CHECKING:
+    from wdbg.explore.batch import Batch
     from wdbg.explore.minimise import Minimal
     from wdbg.explore.outcome import Outcome
     from wdbg.explore.schedules import Workload
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _search(args: argparse.Namespace, options: BootOptions, start: Start, limits: Limits) -> int:
     from wdbg.cli.exploring import Display, write_finding
+    from wdbg.explore.cluster import search_apart
     from wdbg.explore.outcome import KINDS
     from wdbg.explore.schedules import Workload
     from wdbg.explore.search import Search, survey
@@ -74,12 +76,16 @@ def _search(args: argparse.Namespace, options: BootOptions, start: Start, limits
             counts = {first.identity: 1}
             result = None
         else:
-            search = Search(
-                trials, args.strategy, work, jobs=args.jobs,
-                wanted=lambda outcome: _is_finding(outcome, wanted),
-                most=0 if args.keep_going else 1,
-            )  # fmt: skip
-            result = search.run(args.schedules, display.show)
+            most = 0 if args.keep_going else 1
+            if args.dask is not None:
+                whole = _batch(args, options, start, trials, work, wanted)
+                result = search_apart(args.dask, whole, most, display.show)
+            else:
+                search = Search(
+                    trials, args.strategy, work, jobs=args.jobs,
+                    wanted=lambda outcome: _is_finding(outcome, wanted), most=most,
+                )  # fmt: skip
+                result = search.run(args.schedules, display.show)
             found, counts = result.found, result.counts
     if result is not None:
         _summary(result)
@@ -118,6 +124,29 @@ def _minimise(
                         smaller, before=minimal.before, trials=minimal.trials + smaller.trials
                     )
     return minimal
+
+
+def _batch(
+    args: argparse.Namespace,
+    options: BootOptions,
+    start: Start,
+    trials: Trials,
+    work: Workload,
+    wanted: set[str],
+) -> Batch:
+    """The search as what other machines are sent."""
+    from wdbg.explore.batch import Batch, file_digest
+
+    initrd = options.initrd
+    return Batch(
+        replace(
+            options, kernel=options.kernel.resolve(),
+            initrd=None if initrd is None else initrd.resolve(),
+        ),
+        file_digest(options.kernel), "" if initrd is None else file_digest(initrd), start,
+        trials.limits, args.strategy, work, 1, args.schedules,
+        (*wanted, *(("hang",) if "deadlock" in wanted else ())),
+    )  # fmt: skip
 
 
 def _is_finding(outcome: Outcome, wanted: set[str]) -> bool:

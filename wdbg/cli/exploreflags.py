@@ -46,6 +46,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         help="try so many at most (default 2000)")  # fmt: skip
     add("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
         help="processes at work (default: one a CPU)")  # fmt: skip
+    add("--dask", metavar="ADDRESS",
+        help="have the workers of a Dask cluster search; kernel and initrd are at the same "
+        "places there")  # fmt: skip
     add("--strategy", choices=STRATEGIES, default="random",
         help="random; pct: random priorities and DEPTH-1 changes; preempt: up to BOUND "
         "preemptions (default random)")  # fmt: skip
