@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def test_a_twin_without_the_bug_is_left_alone(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "100 schedules" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_no_process_is_left_when_a_search_is_killed():
+    command = [sys.executable, "-m", "wdbg", "explore", "--append", "bugs.case=abba_ok"]
+    with subprocess.Popen(
+        [*command, "--schedules", "1000000"], stderr=subprocess.PIPE
+    ) as process:
+        assert b"the workload begins" in process.stderr.readline()
+        process.kill()
+        # Workers and schedules hold the other end, too: it ends with the last of them.
+        timer = threading.Timer(DEADLINE, process.stderr.close)
+        timer.start()
+        process.stderr.read()
+        timer.cancel()
 
 
 def test_a_command_whose_status_depends_on_the_schedule(tmp_path):
