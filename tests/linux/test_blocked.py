@@ -122,7 +122,7 @@ def test_spinning_wants_the_lock_function_on_top():
     found = spinning(names, [{}, {0: LOCK}, {}])
     assert found is not None
     assert (found.on, found.address) == (On.SPINLOCK, LOCK)
-    assert spinning([["timer_interrupt"], *names], [{}, {}, {0: LOCK}, {}]) is None
+    assert spinning([["tick"], ["wasm_do_irq"], *names], [{}, {}, {}, {0: LOCK}, {}]) is None
     assert spinning([["f"], ["g"]], [{}, {}]) is None
 
 

@@ -24,7 +24,7 @@ from wdbg.runtime.watchdog import LIMIT, Watchdog
 
 if TYPE_CHECKING:
     from wdbg.analysis.hang import Hang
-    from wdbg.analysis.hang.explain import Stuck
+    from wdbg.analysis.hang.verdicts import Stuck
     from wdbg.analysis.hang.watch import HangWatcher
 
 MOST_SECONDS = 1e6
@@ -91,14 +91,12 @@ def why(
     """Why a machine hangs that has been ended for it. `trace`: a trace of the run with events of
     locks, if there is one."""
     from wdbg.analysis.hang import explain
-    from wdbg.analysis.hang.explain import Stuck
     from wdbg.dump.snapshot import Snapshot
 
-    limit, stuck = int(LIMIT * 1e9), Stuck()
-    if machine.watchdog is not None:
+    limit, stuck = 0, None
+    if machine.watchdog is not None and machine.watchdog.bit:
         limit = machine.watchdog.limit
-        watcher = machine.watchdog.watcher
-        stuck = getattr(watcher, "stuck", stuck)
+        stuck = getattr(machine.watchdog.watcher, "stuck", None)
     snapshot = Snapshot.of_machine(machine)
     if trace is None and snapshot.image is not None:
         try:
@@ -110,7 +108,9 @@ def why(
     return explain(snapshot, trace, limit=limit, stuck=stuck)
 
 
-def _again(machine: Machine, options: BootOptions, stop: Stop, limit: int, stuck: Stuck) -> Hang:
+def _again(
+    machine: Machine, options: BootOptions, stop: Stop, limit: int, stuck: Stuck | None
+) -> Hang:
     """The same with a trace: the guest runs again, in silence."""
     from wdbg.analysis.hang import explain
     from wdbg.cli.tracing import TraceRequest
@@ -129,7 +129,9 @@ def _again(machine: Machine, options: BootOptions, stop: Stop, limit: int, stuck
         points = sched_points(replace(request.fields, state=-1))
         points = (*mark_points(), *lock_points(), *points)
         recording = replace(request.recording, points=points)
-        again = replace(options, variant="debug", recording=recording)
+        places = any(entry.position.place for entry in machine.journal.interventions)
+        variant = options.variant if places else "tick"
+        again = replace(options, variant=variant, recording=recording)
         new = boot(again, StreamConsole(None))
         bar = ProgressBar("running again to see who took which lock", 1.0)
         total = max(1, target.moment.ticks)

@@ -69,9 +69,14 @@ def _dmesg(session: Session, _rest: str) -> str:
         raise DebugError(f"the kernel's log cannot be read: {error}") from None
 
 
-def _locks(_session: Session, _rest: str) -> str:
-    """not there yet"""
-    raise DebugError("locks are not known: the guest runs without lock tracing")
+def _locks(session: Session, _rest: str) -> str:
+    """who waits for which lock, who holds it, and what is wrong with that"""
+    from wdbg.analysis.hang import locks_text  # takes a while to load
+    from wdbg.dump.snapshot import Snapshot
+
+    if session.view.image is None:
+        raise DebugError("the kernel has no DWARF: its locks are not known")
+    return locks_text(Snapshot.of_machine(session.machine)) + "\n"
 
 
 def _help(_session: Session, _rest: str) -> str:
@@ -87,4 +92,5 @@ COMMANDS: dict[str, tuple[Callable[[Session, str], str]]] = {
     "seed": (_seed,),
     "dmesg": (_dmesg,),
     "locks": (_locks,),
+    "waits": (_locks,),
 }

@@ -12,8 +12,9 @@ from wdbg.runtime.recording import Recording, SwitchPoint
 from wdbg.runtime.runhash import Followed
 from wdbg.runtime.stop import Stop, StopKind
 
-_OUTSIDE = frozenset({StopKind.INTERRUPTED.value, StopKind.TIMEOUT.value})
-"""Ends that do not come from the guest, and so do not come again by themselves."""
+_OUTSIDE = frozenset({StopKind.INTERRUPTED.value, StopKind.TIMEOUT.value, StopKind.HANG.value})
+"""Ends that do not come from the guest (of a hang: from a watchdog), and so do not come again by
+themselves."""
 
 
 def follow(machine: Machine, recording: Recording) -> None:

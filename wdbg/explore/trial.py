@@ -129,7 +129,7 @@ class WatchedConsole:
         if wait_ns is None:
             return None
         if self._machine.now() + wait_ns > self._limits.nanoseconds:
-            self._machine.request_stop(Stop(StopKind.TIMEOUT, NOT_DONE))
+            self._machine.request_stop(Stop(StopKind.HANG, NOT_DONE))
             return b"", 0
         return b"", wait_ns
 
@@ -260,5 +260,5 @@ def play_on(machine: Machine, limits: Limits) -> tuple[Stop, WatchedConsole]:
         piece = (machine.ticks // PIECE + 1) * PIECE
         stop = machine.run(until=min(limits.ticks, piece))
         if stop is None and (machine.ticks >= limits.ticks or machine.quanta >= limits.quanta):
-            stop = Stop(StopKind.TIMEOUT, NOT_DONE)
+            stop = Stop(StopKind.HANG, NOT_DONE)
     return stop, console

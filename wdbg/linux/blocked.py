@@ -62,8 +62,8 @@ SPINS: tuple[tuple[On, tuple[str, ...]], ...] = (
 )  # fmt: skip
 """The same for functions that spin. Their first argument is the lock."""
 
-RELAX = ("wasm_cpu_yield", "wasm_cpu_relax", "cpu_relax")
-"""What a loop that waits calls."""
+_INTERRUPTS = frozenset({"wasm_handle_irqs", "wasm_do_irq", "irq_enter_rcu"})
+"""Functions that an interrupt is entered through."""
 _SCHEDULE = (
     "schedule", "__schedule", "__schedule_loop", "schedule_timeout", "io_schedule",
     "schedule_preempt_disabled",
@@ -170,8 +170,8 @@ def spinning(names: Sequence[Sequence[str]], locals_of: Sequence[Mapping[int, in
         return None
     on, function, level = found
     # An interrupt that came while it spun runs on top of it: then it does not spin just now.
-    above = [name for inlined in names[:level] for name in inlined]
-    if not set(above) <= {*RELAX, "arch_spin_lock", "do_raw_spin_lock", "__raw_spin_lock"}:
+    above = {name for inlined in names[:level] for name in inlined}
+    if above & _INTERRUPTS:
         return None
     return Wait(on, locals_of[level].get(0, 0), "read" in function, function, level)
 

@@ -56,6 +56,8 @@ class Watchdog:
         self._scan_period = max(1, self.limit // _SCANS)
         self.due = self._spin
         """Virtual ns of the next look."""
+        self.bit = False
+        """It has ended a run."""
         self._next_scan = self.limit
         self._turns: dict[int, tuple[int, int]] = {}
         """By CPU: its task, its count of switches when it was looked at last."""
@@ -85,6 +87,7 @@ class Watchdog:
         if spinning or overdue:
             reason = self.watcher.judge(machine, frozenset(spinning))
             if reason:
+                self.bit = True
                 machine.end(Stop(StopKind.HANG, reason))
 
     def _spinners(self, machine: Machine, now: int) -> list[int]:

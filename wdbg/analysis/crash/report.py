@@ -19,6 +19,7 @@ from wdbg.analysis.crash.checks import check_all
 from wdbg.analysis.crash.objects import involved
 from wdbg.analysis.crash.stackuse import stack_uses
 from wdbg.analysis.crash.symbols import Names
+from wdbg.analysis.hang import LIMIT, explain
 from wdbg.dump.snapshot import Snapshot
 from wdbg.errors import WdbgError
 from wdbg.linux.dmesg import read_log
@@ -198,7 +199,15 @@ def _tasks(names: Names) -> list[Document]:
 
 
 def _waits(snapshot: Snapshot) -> str:
-    return ""
+    """Who waits for whom; of a guest that hangs: why."""
+    limit = 0 if snapshot.stop.kind == "hang" else LIMIT
+    raw = snapshot.sections.get("trace")
+    if not raw:
+        return explain(snapshot, limit=limit).text
+    with tempfile.NamedTemporaryFile(suffix=".wdt") as file:
+        file.write(raw)
+        file.flush()
+        return explain(snapshot, Path(file.name), limit=limit).text
 
 
 def _events(snapshot: Snapshot) -> dict[str, list[str]]:

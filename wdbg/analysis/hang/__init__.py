@@ -3,6 +3,6 @@
 `explain` looks at a guest that stands still, and at the trace of its run if there is one.
 """
 
-from wdbg.analysis.hang.explain import LIMIT, Hang, Stuck, explain
+from wdbg.analysis.hang.verdicts import LIMIT, Hang, Stuck, explain, locks_text
 
-__all__ = ["LIMIT", "Hang", "Stuck", "explain"]
+__all__ = ["LIMIT", "Hang", "Stuck", "explain", "locks_text"]

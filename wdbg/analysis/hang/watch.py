@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from symbols.dwarf.index import Index
-from wdbg.analysis.hang.explain import NS_PER_JIFFY, Hang, Stuck, explain
+from wdbg.analysis.hang.verdicts import NS_PER_JIFFY, Hang, Stuck, explain
 from wdbg.dump.snapshot import Snapshot
 from wdbg.linux import rcu
 from wdbg.linux.image import Corrupt, Image, Unknown

@@ -14,6 +14,7 @@ from wdbg.analysis.hang.graph import Node, WaitGraph, task_node
 from wdbg.analysis.hang.history import History, read_history
 from wdbg.analysis.hang.report import Report, duration
 from wdbg.analysis.hang.scene import Actor, Scene
+from wdbg.analysis.hang.statics import held_statics
 from wdbg.analysis.hang.wakers import Wakers
 from wdbg.dump.snapshot import Snapshot
 from wdbg.linux import rcu
@@ -71,15 +72,46 @@ def explain(
 ) -> Hang:
     """Why nothing goes on, as far as it does not: no findings for a guest that is well.
 
-    `limit`: virtual ns after which a sleep counts as one too many. `stuck`: what was seen over
-    time. BadInput if a trace cannot be read.
+    `limit`: virtual ns after which a sleep counts as one too many; 0 for a guest that is known to
+    hang, so that whoever waits is suspect. `stuck`: what was seen over time. BadInput if a trace
+    cannot be read.
     """
     history = trace if isinstance(trace, History) or trace is None else _history(trace)
     try:
         scene = Scene(snapshot, history)
     except Unknown as error:
         return Hang([], nx.DiGraph(), f"nothing is known of its locks: {error}")
-    return _Judge(scene, limit, stuck or Stuck()).judge()
+    if stuck is None:
+        stuck = Stuck() if limit else Stuck(spinning=_atomic(scene))
+    return _Judge(scene, limit, stuck).judge()
+
+
+def _atomic(scene: Scene) -> tuple[int, ...]:
+    """Tasks on CPUs that are in an atomic section just now."""
+    return tuple(
+        actor.task
+        for actor in scene.actors()
+        if actor.cpu is not None and actor.atomic and not actor.idle
+    )
+
+
+def locks_text(snapshot: Snapshot) -> str:
+    """Who waits for whom and which locks are held, for a guest that may be well."""
+    hang = explain(snapshot)
+    lines = [hang.text] if hang.text else ["Nobody waits for a lock."]
+    try:
+        scene = Scene(snapshot)
+    except Unknown:
+        return hang.text
+    report = Report(scene, WaitGraph(scene))
+    held = []
+    for on, address, owner, sure in held_statics(scene):
+        who = report.task(owner) if owner else "nobody who is known"
+        held.append(
+            f"  {scene.lock_name(on, address)}: {who}{'' if sure else ' or another reader'}"
+        )
+    lines += ["Static locks that are held:", *held] if held else []
+    return "\n".join(lines)
 
 
 def _history(trace: Trace | Path) -> History:
@@ -357,6 +389,8 @@ class _Judge:
                     f"{self.scene.place(waking.position)}, {early} before it went to sleep: it "
                     "was awake, and looked before it said that it would sleep"
                 )
+            else:
+                body.append("  nobody has tried to wake it since it ran last")
         return kind, body
 
     def _beside(self, history: History, address: int) -> list[str]:
