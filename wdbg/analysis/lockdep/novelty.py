@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wdbg.analysis.lockdep.engine import Engine
+from wdbg.analysis.lockdep.steps import HALF_SEEN
 from wdbg.trace.batch import Batch
 from wdbg.trace.events import (
     LOCK_KIND_BITS,
@@ -120,9 +121,9 @@ class Novelty:
         flags = columns["flags"].astype(np.uint32, copy=False)
         lock = columns["lock"].astype(np.uint64)
         plain = flags & _PRIMITIVE != 0
-        keep = kind != Kind.LOCK_CONTENDED
+        primitive = (flags & _PRIMITIVE) >> np.uint32(LOCK_KIND_SHIFT)
+        keep = (kind != Kind.LOCK_CONTENDED) & ~np.isin(primitive, HALF_SEEN)
         if self._annotated:
-            primitive = (flags & _PRIMITIVE) >> np.uint32(LOCK_KIND_SHIFT)
             keep &= ~plain | np.isin(primitive, _WAITS)
             # An acquisition's end, and what is initialised, tell nothing new of annotated locks.
             keep &= plain | ((kind != Kind.LOCK_ACQUIRED) & (kind != Kind.LOCK_INIT))

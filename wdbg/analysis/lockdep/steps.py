@@ -25,6 +25,8 @@ TABLES = (
     Table.LOCK, Table.LOCK_NOTE, Table.SWITCH, Table.TASK, Table.SYSCALL_EXIT, Table.TEXT,
 )  # fmt: skip
 _WAITS = (LockKind.SEMAPHORE, LockKind.COMPLETION, LockKind.WAIT_QUEUE)
+HALF_SEEN = (LockKind.PAGE_LOCK, LockKind.FUTEX)
+"""Locks whose releases are seen, but not all acquisitions: nothing can be said of them."""
 _FIELDS = {
     Table.LOCK: {"lock": "lock", "key": "lock_class", "flags": "flags", "position": "position",
                  "nest": "nest", "wait": "wait", "name": "name"},
@@ -79,8 +81,9 @@ def _wanted(
     """Which events of a table are steps; None: all."""
     if table is Table.LOCK:
         assert flags is not None
-        keep: npt.NDArray[np.bool_] = kind != Kind.LOCK_CONTENDED
         primitive = flags >> LOCK_KIND_SHIFT & (1 << LOCK_KIND_BITS) - 1
+        keep: npt.NDArray[np.bool_] = kind != Kind.LOCK_CONTENDED
+        keep &= ~np.isin(primitive, HALF_SEEN)
         if annotated:
             plain = primitive != 0
             keep &= ~plain | np.isin(primitive, _WAITS)
