@@ -14,6 +14,7 @@ from symbols.wasm.module import Module
 from wdbg.cli.main import main
 from wdbg.debugger.model import Action, DebugError, Place, Resume, StopReason
 from wdbg.debugger.offline import Offline
+from wdbg.debugger.session import Session
 from wdbg.dump.file import read_dump, write_dump
 from wdbg.gdbstub.listener import Address
 from wdbg.gdbstub.remote import Remote
@@ -120,3 +121,15 @@ def test_info_says_what_it_holds(dump, capsys):
     out = capsys.readouterr().out
     assert "running" in out
     assert "vmlinux" in out
+
+
+def test_a_debugger_can_ask_for_a_dump(booted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = Session(booted("debug"))
+    assert "guest.dump" in session.monitor("dump guest.dump")
+    assert len(read_dump(tmp_path / "guest.dump").tasks) == len(session.threads())
+    session.monitor("dump guest.dump")
+    (tmp_path / "other").write_text("something else")
+    for name in ("", "other", "../x", "/tmp/x"):
+        with pytest.raises(DebugError):
+            session.monitor(f"dump {name}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from wdbg.analysis.crash.report import crash_report
 from wdbg.analysis.crash.show import text_report
-from wdbg.dump.container import MAGIC, replacing
+from wdbg.dump.container import is_dump, replacing
 from wdbg.dump.file import read_dump
 from wdbg.errors import BadInput
 
@@ -44,12 +44,7 @@ def _crash(args: argparse.Namespace) -> int:
 
 
 def _document(path: Path, kernel: Path | None) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(MAGIC))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    if start != MAGIC:
+    if not is_dump(path):
         raise BadInput(f"{path}: no dump of wdbg's", "wdbg run --dump FILE writes one")
     return crash_report(read_dump(path, kernel), path)
 

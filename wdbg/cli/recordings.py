@@ -6,7 +6,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from wdbg.dump.container import MAGIC, Reader
+from wdbg.dump.container import Reader, is_dump
 from wdbg.errors import BadInput
 from wdbg.instrument.cache import instrumenter_version
 from wdbg.runtime.boot import BootOptions
@@ -27,12 +27,9 @@ def digest(path: Path) -> str:
 
 def read_recording(path: Path) -> Recording:
     """The recording in a file, which may be a dump. BadInput if there is none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(MAGIC))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    return parse(Reader(path).read("recording"), str(path)) if start == MAGIC else read(path)
+    if is_dump(path):
+        return parse(Reader(path).read("recording"), str(path))
+    return read(path)
 
 
 def describe(options: BootOptions) -> Recording:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wdbg.debugger.model import DebugError
+from wdbg.dump.container import is_dump
+from wdbg.dump.file import write_dump
+from wdbg.dump.snapshot import Snapshot
+from wdbg.errors import WdbgError
 from wdbg.linux.dmesg import read_log
 from wdbg.linux.image import Corrupt, Unknown
 
@@ -79,6 +84,19 @@ def _locks(session: Session, _rest: str) -> str:
     return locks_text(Snapshot.of_machine(session.machine)) + "\n"
 
 
+def _dump(session: Session, rest: str) -> str:
+    """NAME: the guest's state as a file in the directory where it was started"""
+    path = Path(rest)
+    # Whoever can connect is no reason to let them write elsewhere, or over something else.
+    if not rest or path.name != rest or (path.exists() and not is_dump(path)):
+        raise DebugError("monitor dump NAME: a new file's name, or that of a dump")
+    try:
+        write_dump(path, Snapshot.of_machine(session.machine))
+    except WdbgError as error:
+        raise DebugError(error.message) from None
+    return f"wrote {path.absolute()}\n"
+
+
 def _help(_session: Session, _rest: str) -> str:
     """this list"""
     return "".join(f"{name:<10} {function.__doc__}\n" for name, (function,) in COMMANDS.items())
@@ -88,6 +106,7 @@ COMMANDS: dict[str, tuple[Callable[[Session, str], str]]] = {
     "help": (_help,),
     "tasks": (_tasks,),
     "cpus": (_cpus,),
+    "dump": (_dump,),
     "tick": (_tick,),
     "seed": (_seed,),
     "dmesg": (_dmesg,),

@@ -86,6 +86,15 @@ class DumpError(BadInput):
     """A file is no dump, or too damaged to be one."""
 
 
+def is_dump(path: Path) -> bool:
+    """Whether a file starts like one. BadInput if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+
+
 class Writer:
     """Appends sections to a file; see `writing`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from wdbg.analysis.crash.report import crash_report
 from wdbg.analysis.crash.show import text_report
 from wdbg.cli.dumping import take
 from wdbg.dump.file import read_dump, write_dump
+from wdbg.dump.state import StopState
 from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 
@@ -69,3 +71,28 @@ def test_the_cause_and_the_line(case, guest, tmp_path):
     assert re.fullmatch(place, f"{report['where']['file']}:{report['where']['line']}")
     for pattern in patterns:
         assert re.search(pattern, text), f"{pattern}\n{text[:4000]}"
+
+
+HANGS = {
+    "hung_task": ("hung-task", "arch/wasm/bugs/hung_task.c:38", "client"),
+    "rcu_stall": ("rcu-stall", "arch/wasm/bugs/rcu_stall.c:31", "read_newest"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(HANGS))
+def test_hangs_are_told_by_who_waits(case, guest, tmp_path):
+    kind, place, function = HANGS[case]
+    line = f"bugs.case={case} WDBG_EXEC=sleep%20100"
+    machine = boot(BootOptions(guest.kernel, guest.initrd, line, variant="debug"),
+                   StreamConsole(None))  # fmt: skip
+    while machine.now() < 30_000_000_000:
+        assert machine.run(until=machine.ticks + 50_000) is None
+    path = tmp_path / "dump"
+    write_dump(path, replace(take(machine), stop=StopState("hang", "stands still")))
+    machine.close()
+    report = crash_report(read_dump(path), path)
+    text = text_report(report)
+    assert report["what"]["kind"] == kind, text[:2000]
+    assert f"{report['where']['file']}:{report['where']['line']}" == place
+    assert report["where"]["function"] == function
+    assert "Waits and locks:" in text

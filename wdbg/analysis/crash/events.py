@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,20 @@ _MOST_CHUNKS = 64
 
 def last_events(path: Path, most: int) -> dict[str, list[str]]:
     """By CPU: up to `most` lines, the oldest first."""
-    found: dict[int, deque[str]] = defaultdict(lambda: deque(maxlen=most))
+    found: dict[int, list[str]] = {}
     with Trace(path) as trace:
-        lines = Lines(Names(trace.tables), trace.header.ns_per_tick)
-        for entry in trace.chunks[-_MOST_CHUNKS:]:
+        names = Names(trace.tables)
+        for entry in reversed(trace.chunks[-_MOST_CHUNKS:]):
             batch = trace.batch(entry)
             if batch is None:
                 continue
-            cpus = np.asarray(batch.cpu)
+            cpus = batch.cpu()
             for number in sorted({int(cpu) for cpu in np.unique(cpus)}):
-                part = batch.select(cpus == number)
-                for block in lines.render(part):
-                    found[number].extend(block.decode("utf-8", "replace").splitlines())
-    return {str(cpu): list(found[cpu]) for cpu in sorted(found)}
+                held = found.setdefault(number, [])
+                if len(held) < most:
+                    mask = np.zeros(len(cpus), np.bool_)
+                    mask[np.flatnonzero(cpus == number)[len(held) - most :]] = True
+                    lines = Lines(names, trace.header.ns_per_tick)
+                    text = b"".join(lines.render(batch.select(mask))).decode("utf-8", "replace")
+                    held[:0] = text.splitlines()
+    return {str(cpu): found[cpu][-most:] for cpu in sorted(found)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from wdbg.analysis.crash.checks import check_all
 from wdbg.analysis.crash.objects import involved
 from wdbg.analysis.crash.stackuse import stack_uses
 from wdbg.analysis.crash.symbols import Names
-from wdbg.analysis.hang import LIMIT, explain
+from wdbg.analysis.findings import Finding
+from wdbg.analysis.hang import LIMIT, Hang, explain
 from wdbg.dump.snapshot import Snapshot
 from wdbg.errors import WdbgError
 from wdbg.linux.dmesg import read_log
@@ -31,6 +32,11 @@ DMESG_LINES = 60
 """Lines of the log in the text report; the document has all."""
 SIGNATURE_CALLS = 6
 """Innermost calls that tell one crash from another."""
+_SLEEPERS = (
+    "__switch_to", "context_switch", "__schedule", "schedule", "do_wait_for_common",
+    "__wait_for_common", "wait_for_com", "__mutex_lock", "mutex_lock", "rwsem_down", "__down",
+    "down", "_raw_", "__raw_", "queued_spin", "arch_spin", "wait_", "wasm_cpu_relax",
+)  # fmt: skip
 LAST_EVENTS = 10
 """Events of each CPU."""
 
@@ -48,9 +54,12 @@ def crash_report(snapshot: Snapshot, path: Path) -> Document:
             return empty
 
     cause = find_cause(names)
+    hang = part("waits", lambda: _waits(snapshot), None)
+    if hang is not None and cause.kind == "hang":
+        blame(snapshot, cause, hang.findings)
     task = snapshot.tasks.get(cause.task)
     found = calls(names, task, cause.frames) if task is not None else _bare_calls(cause)
-    where = faulting(found)
+    where = awake(faulting(found)) if hang is not None and hang.findings else faulting(found)
     objects = part("objects", lambda: involved(names, cause, where), [])
     problems = part("checks", lambda: check_all(names), [])
     if cause.kind == "panic" and any("end of the stack" in problem for problem in problems):
@@ -81,7 +90,7 @@ def crash_report(snapshot: Snapshot, path: Path) -> Document:
         "problems": problems,
         "cpus": _cpus(names),
         "tasks": part("tasks", lambda: _tasks(names), []),
-        "waits": part("locks", lambda: _waits(snapshot), ""),
+        "waits": hang.text if hang is not None else "",
         "stacks": part("stacks", lambda: stack_uses(names), []),
         "events": part("events", lambda: _events(snapshot), {}),
         "dmesg": part("dmesg", lambda: _dmesg(snapshot), []),
@@ -112,6 +121,31 @@ def signature(cause: Cause, where: list[Call]) -> str:
     """Of the crash: kind and innermost functions; no address, tick or pid."""
     text = " ".join([cause.kind, *(call.function for call in where[:SIGNATURE_CALLS])])
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def blame(snapshot: Snapshot, cause: Cause, findings: Sequence[Finding]) -> None:
+    """Make a hang's cause what the first finding says, and its task the first that it names."""
+    if not findings:
+        return
+    first = findings[0]
+    cause.kind, cause.title = first.kind, first.title
+    cause.details += [finding.title for finding in findings[1:8]]
+    tasks = first.data.get("tasks")
+    pids = [task.get("pid") for task in tasks if isinstance(task, dict)] if tasks else []
+    for address, facts in snapshot.facts.items():
+        if pids and facts.pid == pids[0] and facts.pid:
+            cause.task = address
+            state = snapshot.tasks.get(address)
+            cause.frames = state.frames if state is not None else ()
+            return
+
+
+def awake(found: list[Call]) -> list[Call]:
+    """The calls without those that put a task to sleep."""
+    for number, call in enumerate(found):
+        if not any(call.function.startswith(name) for name in _SLEEPERS):
+            return found[number:]
+    return found
 
 
 def _where(names: Names, where: list[Call]) -> Document | None:
@@ -198,16 +232,16 @@ def _tasks(names: Names) -> list[Document]:
     return rows
 
 
-def _waits(snapshot: Snapshot) -> str:
+def _waits(snapshot: Snapshot) -> Hang:
     """Who waits for whom; of a guest that hangs: why."""
     limit = 0 if snapshot.stop.kind == "hang" else LIMIT
     raw = snapshot.sections.get("trace")
     if not raw:
-        return explain(snapshot, limit=limit).text
+        return explain(snapshot, limit=limit)
     with tempfile.NamedTemporaryFile(suffix=".wdt") as file:
         file.write(raw)
         file.flush()
-        return explain(snapshot, Path(file.name), limit=limit).text
+        return explain(snapshot, Path(file.name), limit=limit)
 
 
 def _events(snapshot: Snapshot) -> dict[str, list[str]]:
