@@ -19,6 +19,8 @@ REPRODUCTIONS = int(os.environ.get("WDBG_REPRODUCTIONS", "3"))
 """How often each recording is replayed; `make nightly` says 50."""
 QUICK = ("abba", "completion_cycle", "lost_wakeup")
 CHOSEN = HIDDEN if REPRODUCTIONS > 10 else [name for name in HIDDEN if name in QUICK]
+EXPLAIN = ["--explain"] if REPRODUCTIONS > 10 else []
+"""Compiles another build of the kernel: at night."""
 BUDGET = 2000
 """Schedules, with cuts: docs/explore.md promises it."""
 DEADLINE = 600.0
@@ -37,9 +39,12 @@ def test_the_cases_are_known():
 def test_a_hidden_bug_is_found_and_reproduced(name, tmp_path):
     done = wdbg(
         "explore", "--append", f"bugs.case={name}", "--cuts",
-        "--schedules", str(BUDGET), "--effort", "0", "-o", str(tmp_path),
+        "--schedules", str(BUDGET), "--effort", "0", "-o", str(tmp_path), *EXPLAIN,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
+    reports = [report.read_text(encoding="utf-8") for report in tmp_path.glob("*.txt")]
+    assert len(reports) == len(EXPLAIN)
+    assert all("Who waits for whom" in report for report in reports)
     [recording] = tmp_path.glob("*.wdr")
     assert f"again: wdbg replay {recording}" in done.stdout
     hashes = set()

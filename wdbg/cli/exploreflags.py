@@ -69,6 +69,8 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     add("--effort", type=int, default=300, metavar="N",
         help="look for a finding in so many schedules with 1, 2 and 3 preemptions to make it "
         "smaller (default 300, 0: not at all)")  # fmt: skip
+    add("--explain", action="store_true",
+        help="of a hang, write who waits for whom beside its recording")  # fmt: skip
     add("--keep-going", action="store_true", help="look for different findings, not one")
     add("-o", "--output", type=Path, default=Path(), metavar="DIRECTORY",
         help="where recordings are written (default: here)")  # fmt: skip

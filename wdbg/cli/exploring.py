@@ -99,7 +99,8 @@ def write_finding(
     scripted = replace(
         options, schedule="scripted", decisions=minimal.decisions, cuts=cuts
     )
-    digest = record(scripted, path, limits)
+    explain = args.explain and outcome.kind == "hang"
+    digest, report = record(scripted, path, limits, explain=explain)
     if digest != outcome.digest:
         path.unlink(missing_ok=True)
         raise WdbgError("the finding's run is not the same when it is booted anew")
@@ -113,6 +114,11 @@ def write_finding(
     )
     for decision in minimal.decisions:
         print(f"    {describe_decision(decision)}")
+    if report:
+        text = path.with_suffix(".txt")
+        text.write_text(report, encoding="utf-8")
+        print(f"    {report.splitlines()[0]}")
+        print(f"    who waits for whom: {text}")
     print(f"    again: wdbg replay {shlex.quote(str(path))}", flush=True)
 
 
@@ -127,8 +133,11 @@ def describe_decision(decision: tuple[int, int, int]) -> str:
     return f"{where}: CPU {cpu}"
 
 
-def record(options: BootOptions, path: Path, limits: Limits) -> str:
-    """Boot, run to where the finding shows, write the recording; returns the run hash."""
+def record(
+    options: BootOptions, path: Path, limits: Limits, *, explain: bool = False
+) -> tuple[str, str]:
+    """Boot, run to where the finding shows, write the recording; returns the run hash, and why the
+    guest hangs if `explain` asks for that."""
     from wdbg.explore.trial import play_on
     from wdbg.runtime.recorder import Recorder
 
@@ -139,8 +148,17 @@ def record(options: BootOptions, path: Path, limits: Limits) -> str:
     stop, _ = play_on(machine, limits)
     digest = machine.digest()
     recorder.finish(stop)
+    report = ""
+    if explain:
+        from wdbg.cli.hangs import why
+
+        report = why(machine, options, stop, None, _say).text.rstrip() + "\n"
     machine.close()
-    return digest
+    return digest, report
+
+
+def _say(text: str) -> None:
+    print(f"wdbg: {text}", file=sys.stderr, flush=True)
 
 
 def compare_recordings(first: Path, second: Path) -> int:
