@@ -8,6 +8,39 @@
 
 #define BUG_TWINS(X, name)	X(name) X(name##_ok)
 
+/* Situations of KCSAN's test, see kcsan.c. */
+#define KCSAN_CASES(X)				\
+	X(kcsan_basic)				\
+	X(kcsan_concurrent_races)		\
+	X(kcsan_novalue_change)			\
+	X(kcsan_novalue_change_exception)	\
+	X(kcsan_unknown_origin)			\
+	X(kcsan_write_write_assume_atomic)	\
+	X(kcsan_write_write_struct)		\
+	X(kcsan_write_write_struct_part)	\
+	X(kcsan_read_atomic_write_atomic)	\
+	X(kcsan_read_plain_atomic_write)	\
+	X(kcsan_read_plain_atomic_rmw)		\
+	X(kcsan_zero_size_access)		\
+	X(kcsan_data_race)			\
+	X(kcsan_data_racy_qualifier)		\
+	X(kcsan_assert_exclusive_writer)	\
+	X(kcsan_assert_exclusive_access)	\
+	X(kcsan_assert_exclusive_access_writer)	\
+	X(kcsan_assert_exclusive_writer_writer)	\
+	X(kcsan_assert_exclusive_bits_change)	\
+	X(kcsan_assert_exclusive_bits_nochange)	\
+	X(kcsan_assert_exclusive_writer_scoped)	\
+	X(kcsan_assert_exclusive_access_scoped)	\
+	X(kcsan_jiffies_noreport)		\
+	X(kcsan_seqlock_noreport)		\
+	X(kcsan_atomic_builtins)		\
+	X(kcsan_1bit_value_change)		\
+	X(kcsan_correct_barrier)		\
+	X(kcsan_missing_barrier)		\
+	X(kcsan_atomic_builtins_correct_barrier)	\
+	X(kcsan_atomic_builtins_missing_barrier)
+
 /* All cases. */
 #define BUG_CASES(X)				\
 	BUG_TWINS(X, abba)			\
@@ -40,7 +73,9 @@
 	BUG_TWINS(X, null_deref)		\
 	BUG_TWINS(X, slab_overrun)		\
 	BUG_TWINS(X, stack_overflow)		\
-	BUG_TWINS(X, use_after_free)
+	BUG_TWINS(X, use_after_free)		\
+						\
+	KCSAN_CASES(X)
 
 #define BUG_DECLARE(name)	void bug_##name(void);
 BUG_CASES(BUG_DECLARE)

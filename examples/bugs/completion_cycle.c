@@ -2,9 +2,10 @@
 /*
  * Waiting, with a lock held, for somebody who needs the lock.
  *
- * configure() holds the device's mutex until the firmware is there.  The task
- * that loads it takes the mutex, too, before it says so.  It works whenever the
- * firmware comes first.
+ * The firmware has two parts.  The task that loads them takes the device's mutex
+ * for each, and says so when it is in.  The driver waits for the first one, and
+ * then, with the mutex held, for the second: that works whenever the second one
+ * has come before.
  */
 #include <linux/completion.h>
 #include <linux/mutex.h>
@@ -12,58 +13,68 @@
 #include "bugs.h"
 
 static DEFINE_MUTEX(device_mutex);
-static DECLARE_COMPLETION(firmware_loaded);
-static unsigned int firmware, configured;
+static DECLARE_COMPLETION(part_loaded);
+static unsigned int parts, started, configured;
 
-static noinline void load_firmware(void)
+static noinline void load_part(void)
 {
 	mutex_lock(&device_mutex);
-	firmware = 7;
+	parts++;
 	mutex_unlock(&device_mutex);
-	complete(&firmware_loaded);
+	complete(&part_loaded);
+}
+
+static noinline void start(void)
+{
+	wait_for_completion(&part_loaded);
+	mutex_lock(&device_mutex);
+	started = parts;
+	mutex_unlock(&device_mutex);
 }
 
 static noinline void configure(void)
 {
 	mutex_lock(&device_mutex);
-	wait_for_completion(&firmware_loaded);
-	configured = firmware;
+	wait_for_completion(&part_loaded);
+	configured = parts;
 	mutex_unlock(&device_mutex);
 }
 
 static noinline void configure_ok(void)
 {
-	wait_for_completion(&firmware_loaded);
+	wait_for_completion(&part_loaded);
 	mutex_lock(&device_mutex);
-	configured = firmware;
+	configured = parts;
 	mutex_unlock(&device_mutex);
 }
 
-static int loader(void *unused)
+static int driver(void *unused)
 {
-	load_firmware();
-	return 0;
-}
-
-static int configurer(void *unused)
-{
-	bug_work(100);
+	start();
 	configure();
 	return 0;
 }
 
-static int configurer_ok(void *unused)
+static int driver_ok(void *unused)
 {
+	start();
 	configure_ok();
+	return 0;
+}
+
+static int loader(void *unused)
+{
+	load_part();
+	load_part();
 	return 0;
 }
 
 void bug_completion_cycle(void)
 {
-	bug_run_threads(loader, configurer);
+	bug_run_threads(driver, loader);
 }
 
 void bug_completion_cycle_ok(void)
 {
-	bug_run_threads(loader, configurer_ok);
+	bug_run_threads(driver_ok, loader);
 }

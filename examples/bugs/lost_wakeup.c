@@ -13,10 +13,17 @@
 
 static struct task_struct *consumer_task;
 static int work_ready;
+static unsigned int sleeps;
+
+static noinline void count_sleep(void)
+{
+	sleeps++;
+}
 
 static noinline void wait_for_work(void)
 {
 	if (!READ_ONCE(work_ready)) {
+		count_sleep();
 		set_current_state(TASK_UNINTERRUPTIBLE);
 		schedule();
 	}
@@ -27,6 +34,7 @@ static noinline void wait_for_work_ok(void)
 {
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	while (!READ_ONCE(work_ready)) {
+		count_sleep();
 		schedule();
 		set_current_state(TASK_UNINTERRUPTIBLE);
 	}

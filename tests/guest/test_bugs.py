@@ -59,7 +59,7 @@ def run_case(guest, name: str) -> tuple[Stop | None, str]:
 
 
 def test_every_file_is_a_case_and_every_case_has_a_file():
-    files = {path.stem for path in BUGS.glob("*.c")} - {"bugs"}
+    files = {path.stem for path in BUGS.glob("*.c")} - {"bugs", "kcsan"}
     assert files == {case["name"] for case in CASES}
     for case in CASES:
         assert case["file"] == f"{case['name']}.c"
@@ -87,3 +87,18 @@ def test_a_bug_shows_and_its_twin_does_not(guest, case):
     assert stop.exit_code == 0
     assert f"bugs: {twin} done" in text
     assert not COMPLAINT.search(text)
+
+
+def test_situations_of_kcsan_come_to_their_end(guest):
+    cases = tomllib.loads((BUGS / "kcsan.toml").read_text())["case"]
+    source = (BUGS / "kcsan.c").read_text()
+    for case in cases:
+        first, second = case["functions"]
+        name = case["name"].removeprefix("kcsan_")
+        assert f"CASE({name}, {first}, {second})" in source
+    assert source.count("\nCASE(") == len(cases)
+    for case in cases[::5]:
+        stop, text = run_case(guest, case["name"])
+        assert stop.exit_code == 0
+        assert f"bugs: {case['name']} done" in text
+        assert not COMPLAINT.search(text)

@@ -119,6 +119,7 @@ void __init setup_arch(char **cmdline_p)
 #ifdef CONFIG_WASM_TORTURE_ON_DEMAND
 	torture_on_demand("locktorture.", "lock_torture_init");
 	torture_on_demand("rcutorture.", "rcu_torture_init");
+	torture_on_demand("ww_mutex_selftest.", "test_ww_mutex_init");
 #endif
 	*cmdline_p = boot_command_line;
 	parse_early_param();
