@@ -15,15 +15,17 @@ static struct task_struct *consumer_task;
 static int work_ready;
 static unsigned int sleeps;
 
-static noinline void count_sleep(void)
+/* What is done before a sleep takes a while. */
+static noinline void power_down(void)
 {
 	sleeps++;
+	bug_work(40);
 }
 
 static noinline void wait_for_work(void)
 {
 	if (!READ_ONCE(work_ready)) {
-		count_sleep();
+		power_down();
 		set_current_state(TASK_UNINTERRUPTIBLE);
 		schedule();
 	}
@@ -34,7 +36,7 @@ static noinline void wait_for_work_ok(void)
 {
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	while (!READ_ONCE(work_ready)) {
-		count_sleep();
+		power_down();
 		schedule();
 		set_current_state(TASK_UNINTERRUPTIBLE);
 	}
