@@ -1,10 +1,10 @@
 """A trace's counts are those of /proc/schedstat, CPU by CPU.
 
-Comparable are, of a `cpu` line (Documentation/scheduler/sched-stats.rst), yld_count with the calls of
-do_sched_yield(), sched_count with those of __schedule(), sched_goidle with the switches to the idle
-task, and ttwu_count with SCHED_WAKING on the waker's CPU. Not ttwu_local, which is told before the
-target's CPU is chosen, nor pcount, which leaves out what was queued when the clock was 0, nor times,
-which come from a clock that the kernel reads in between.
+Comparable are, of a `cpu` line (Documentation/scheduler/sched-stats.rst), yld_count with the
+calls of do_sched_yield(), sched_count with those of __schedule(), sched_goidle with the switches
+to the idle task, and ttwu_count with SCHED_WAKING on the waker's CPU. Not ttwu_local, which is
+told before the target's CPU is chosen, nor pcount, which leaves out what was queued when the
+clock was 0, nor times, which come from a clock that the kernel reads in between.
 """
 
 from __future__ import annotations
