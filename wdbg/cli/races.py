@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 from pathlib import Path
 
 from symbols.dwarf.index import Index
 from symbols.errors import SymbolsError
+from wdbg.analysis.findings import Finding
 from wdbg.analysis.races.detect import Detector
 from wdbg.analysis.races.objects import Objects
 from wdbg.analysis.races.report import Names, findings
 from wdbg.analysis.races.sites import Sites
 from wdbg.analysis.races.stacks import stacks_of
 from wdbg.analysis.races.stream import Layout
+from wdbg.analysis.races.view import columns, steps
 from wdbg.cli.findings import add_suppression_flags, print_findings, suppressions_of
 from wdbg.cli.trace import warn
 from wdbg.errors import BadInput
@@ -32,6 +35,10 @@ def add_race_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kernel", type=Path, metavar="FILE",
         help="the kernel that was traced (default: the built guest that it was)")  # fmt: skip
     add("--limit", type=int, default=50, metavar="N", help="findings (default 50)")
+    add("--view", metavar="IDENTITY",
+        help="show this finding's accesses in columns, a task each")  # fmt: skip
+    add("--lines", type=int, default=40, metavar="N", help="of --view: the last N (default 40)")
+    add("--svg", type=Path, metavar="FILE", help="write the view as a picture, too")
     add("--json", action="store_true", help="machine-readable output")
     add_suppression_flags(parser)
 
@@ -51,7 +58,8 @@ def report_races(args: argparse.Namespace) -> int:
         if args.kernel is not None and _digest(args.kernel) != trace.header.kernel_hash:
             raise BadInput(f"{args.kernel}: not the kernel that {args.file} is a trace of")
         detector = Detector(Sites(index))
-        races = detector.run(trace, layout_of(index))
+        layout = layout_of(index)
+        races = detector.run(trace, layout)
         accesses = [access for race in races for access in race.accesses]
         stacks = stacks_of(trace, accesses) if "call" in recorded else {}
         functions = {row.number: row.name for row in trace.tables.functions}
@@ -65,11 +73,42 @@ def report_races(args: argparse.Namespace) -> int:
             },
             trace.header.seed,
         )
-        found = findings(races, names)[: args.limit]
+        found = findings(races, names)
         warn(trace)
+        if args.view is not None:
+            return _view(args, trace, layout, names, found)
+    shown = [finding for finding in found if not suppressions.match(finding)][: args.limit]
+    found = [finding for finding in found if finding in shown or suppressions.match(finding)]
     return print_findings(
         found, suppressions, as_json=args.json, generate=args.gen_suppressions, what="data races"
     )
+
+
+def _view(
+    args: argparse.Namespace, trace: Trace, layout: Layout, names: Names, found: list[Finding]
+) -> int:
+    finding = next((each for each in found if each.identity == args.view), None)
+    if finding is None:
+        raise BadInput(
+            f"--view {args.view}: no finding has this identity", "the report tells identities"
+        )
+    accesses = finding.data["accesses"]
+    low = min(access["address"] for access in accesses)
+    high = max(access["address"] + access["size"] for access in accesses)
+    racing = frozenset((access["tick"], access["position"]) for access in accesses)
+    what = steps(trace, layout, names, low, high, finding.tick)
+    lines = [finding.title, "", *columns(what, names, racing, args.lines)]
+    print("\n".join(lines))
+    if args.svg is not None:
+        from rich.console import Console
+
+        console = Console(record=True, width=max(map(len, lines)) + 1, file=io.StringIO())
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        try:
+            args.svg.write_text(console.export_svg(title=finding.title), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"--svg {args.svg}: {error.strerror}") from None
+    return 1
 
 
 def layout_of(index: Index) -> Layout:
