@@ -143,7 +143,8 @@ def _offset(index: Index, struct: str, member: str) -> int:
 
 def _kernel_of(trace: Trace) -> Path:
     """The built guest with the trace's kernel."""
-    for path in sorted((guest_root() / "current").glob("*/vmlinux.wasm")):
+    current = sorted((guest_root() / "current").glob("*/vmlinux.wasm"))
+    for path in (*current, *sorted(guest_root().glob("*/vmlinux.wasm"))):
         if _digest(path) == trace.header.kernel_hash:
             return path
     raise BadInput(

@@ -13,6 +13,7 @@ from wdbg.analysis.races.grace import RCU_SOFTIRQ, GracePeriods
 from wdbg.analysis.races.interrupts import Interrupts
 from wdbg.analysis.races.locks import Locks, kind_of
 from wdbg.analysis.races.order import Order
+from wdbg.analysis.races.sequences import Sequences
 from wdbg.analysis.races.shadow import Access, Shadow
 from wdbg.analysis.races.sites import Sites
 from wdbg.analysis.races.stream import (
@@ -75,6 +76,7 @@ class Detector:
         """Those that were looked at one by one."""
         self.per_cpu: dict[int, int] = {}
         """See `Stream.per_cpu`."""
+        self._sequences = Sequences(sites)
         self._locks = Locks(order)
         self._atomics = Atomics(order)
         self._interrupts = Interrupts(order)
@@ -150,7 +152,7 @@ class Detector:
         self.examined += 1
         place = self.order.place(context)
         marked = flags & _MARKED != 0
-        atomic = marked or self.sites.in_sequence(position)
+        atomic = marked or self._sequences.atomic(place, position)
         if words and not self.sites.meant_to_race(position):
             write = flags & _WRITE != 0
             known = (row, self._base, self._locks.held.get(place, ()), self._interrupts.state(task))

@@ -85,6 +85,7 @@ class Sites:
         self._base = module.code_base
         self._sequences: dict[int, bool] = {}
         self._bounds: dict[int, list[tuple[int, int]]] = {}
+        self._roles: dict[int, tuple[int, bool]] = {}
         self._marks: dict[int, set[int]] = {}
         """Marks of each atomic instruction."""
         self._racy_starts: list[int] = []
@@ -120,6 +121,20 @@ class Sites:
                     bounds = self._bounds[at] = self._sequence_bounds(function.low, function.high)
                 found = any(low <= position < high for low, high in bounds)
             self._sequences[position] = found
+        return found
+
+    def sequence(self, position: int) -> tuple[int, bool]:
+        """What an access does to a section of a sequence count: (0 reader's or 1 writer's, True =
+        begins it, False = ends it); (-1, False): nothing."""
+        found = self._roles.get(position)
+        if found is None:
+            found = (-1, False)
+            for frame in self.site(position).frames:
+                for side, names in enumerate(_SEQUENCES):
+                    for ends, text in enumerate(names):
+                        if found[0] < 0 and frame.name in text.split():
+                            found = (side, not ends)
+            self._roles[position] = found
         return found
 
     def _sequence_bounds(self, low: int, high: int) -> list[tuple[int, int]]:
