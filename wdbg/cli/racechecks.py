@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from symbols.dwarf.index import Index
 from wdbg.analysis.findings import Finding
+from wdbg.analysis.races.filters import Filters
 from wdbg.analysis.races.observed import observed
 from wdbg.analysis.races.stream import Layout
 from wdbg.cli.guestrun import Start
@@ -30,6 +31,7 @@ def watching_races(args: argparse.Namespace, start: Start) -> Start:
             raise BadInput(f"--race-{flag} {value}: 1 to {1 << 24} are possible")
     if options.variant != "tick":
         raise BadInput(f"--check races cannot go with the variant {options.variant}")
+    filters = Filters.parse(args.race_ignore, args.race_skip)
     index = open_index(options.kernel)
     layout = layout_of(index)
     where = Where(layout.preempt_count, layout.irqs_off, layout.stack, layout.stack_size)
@@ -42,7 +44,8 @@ def watching_races(args: argparse.Namespace, start: Start) -> Start:
     def found(machine: Machine) -> list[Finding]:
         seen = [sighting for watch in watches for sighting in watch.sightings.values()]
         tasks = _tasks(index, machine)
-        races = observed(index, seen, tasks, _per_cpu(layout, machine), options.seed or 0)
+        per_cpu = _per_cpu(layout, machine)
+        races = observed(index, seen, tasks, per_cpu, options.seed or 0, filters)
         return [*start.found(machine), *races]
 
     return replace(start, options=replace(options, samples=True), live=live, found=found)

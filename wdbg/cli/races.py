@@ -11,6 +11,7 @@ from symbols.dwarf.index import Index
 from symbols.errors import SymbolsError
 from wdbg.analysis.findings import Finding
 from wdbg.analysis.races.detect import Detector
+from wdbg.analysis.races.filters import KINDS, Filters
 from wdbg.analysis.races.objects import Objects
 from wdbg.analysis.races.report import Names, findings
 from wdbg.analysis.races.sites import Sites
@@ -39,13 +40,24 @@ def add_race_arguments(parser: argparse.ArgumentParser) -> None:
         help="show this finding's accesses in columns, a task each")  # fmt: skip
     add("--lines", type=int, default=40, metavar="N", help="of --view: the last N (default 40)")
     add("--svg", type=Path, metavar="FILE", help="write the view as a picture, too")
+    add_filter_flags(parser)
     add("--json", action="store_true", help="machine-readable output")
     add_suppression_flags(parser)
+
+
+def add_filter_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare KCSAN's filters."""
+    add = parser.add_argument
+    add("--ignore", metavar="LIST",
+        help=f"leave out, as KCSAN can: {','.join(KINDS)} (docs/races.md)")  # fmt: skip
+    add("--skip", action="append", metavar="GLOB",
+        help="leave out races with an access in these functions")  # fmt: skip
 
 
 def report_races(args: argparse.Namespace) -> int:
     """Print the races of a trace; 1 if there are any."""
     suppressions = suppressions_of(args)
+    filters = Filters.parse(args.ignore, args.skip)
     with Trace(args.file) as trace:
         recorded = trace.header.events.split(",")
         missing = [group for group in NEEDED if group not in recorded]
@@ -73,7 +85,7 @@ def report_races(args: argparse.Namespace) -> int:
             },
             trace.header.seed,
         )
-        found = findings(races, names)
+        found = findings((r for r in races if filters.keep(r, detector.sites)), names)
         warn(trace)
         if args.view is not None:
             return _view(args, trace, layout, names, found)

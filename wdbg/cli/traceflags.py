@@ -38,6 +38,11 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
         help="--check races: plain accesses between two samples, in the mean")  # fmt: skip
     add("--race-window", type=int, metavar="TICKS",
         help="--check races: how long a sampled access is held, in the mean")  # fmt: skip
+    add("--race-ignore", metavar="LIST",
+        help="--check races: leave out what KCSAN can: atomics, plain-writes, unchanged, "
+        "one-bit")  # fmt: skip
+    add("--race-skip", action="append", metavar="GLOB",
+        help="--check races: leave out races with an access in these functions")  # fmt: skip
     add_suppression_flags(parser)
 
 

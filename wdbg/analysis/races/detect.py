@@ -152,7 +152,7 @@ class Detector:
         self.examined += 1
         place = self.order.place(context)
         marked = flags & _MARKED != 0
-        atomic = marked or self._sequences.atomic(place, position)
+        atomic = self._sequences.atomic(place, position) or marked
         if words and not self.sites.meant_to_race(position):
             write = flags & _WRITE != 0
             known = (row, self._base, self._locks.held.get(place, ()), self._interrupts.state(task))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from symbols.dwarf.index import Index
 from wdbg.analysis.findings import Finding
 from wdbg.analysis.races.detect import Race
+from wdbg.analysis.races.filters import Filters
 from wdbg.analysis.races.interrupts import context_of
 from wdbg.analysis.races.objects import Objects
 from wdbg.analysis.races.report import Names, findings, frame_line
@@ -17,6 +18,8 @@ from wdbg.runtime.racewatch import Side, Sighting
 from wdbg.trace.events import MemFlag
 from wdbg.trace.tables import Tables, TaskLife
 
+NONE = Filters()
+
 
 def observed(
     index: Index,
@@ -24,6 +27,7 @@ def observed(
     tasks: list[TaskLife],
     per_cpu: dict[int, int],
     seed: int,
+    filters: Filters = NONE,
 ) -> list[Finding]:
     """What was seen, without what is meant to race. `tasks`: numbered by their addresses."""
     sites = Sites(index)
@@ -45,7 +49,7 @@ def observed(
         races.append(Race(first, second, sighting.count, sighting.old, sighting.new))
     objects = Objects(index, tasks, per_cpu)
     names = Names(sites, objects, Tables(tasks=tasks), stacks, seed)
-    return findings(races, names)
+    return findings((race for race in races if filters.keep(race, sites)), names)
 
 
 def _access(side: Side, seq: int) -> Access:
