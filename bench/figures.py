@@ -14,6 +14,7 @@ from bench.locks import lock_checks
 from bench.processes import WDBG, BenchError, Cost, cost_of, time_to_text
 from bench.rows import Row, at_least, at_most
 from bench.series import Spread, interleaved, ratios, spread
+from bench.time_travel import time_travel
 from bench.traces import huge_trace, trace_files
 from wdbg.runtime.guest import Guest, default_guest
 
@@ -271,6 +272,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "switch": switch_cost,
     "tasks": task_memory,
     "rate": tick_rate,
+    "time": time_travel,
     "v8": v8_peer,
     "explore": explore_rate,
     "zygote": zygote_start,

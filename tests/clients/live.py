@@ -79,8 +79,10 @@ class LiveGuest:
 
 @contextlib.contextmanager
 def live_guest(place: Path, *arguments: str) -> Iterator[LiveGuest]:
-    """`wdbg run ARGUMENTS`, which must ask for ports, from when debuggers can attach."""
-    command = ["-m", "wdbg", "run", "--append", "quiet", *arguments]
+    """`wdbg run ARGUMENTS`, which must ask for ports, from when debuggers can attach; or
+    `wdbg replay`, if that is the first one."""
+    words = ["run", "--append", "quiet"] if arguments[0] != "replay" else []
+    command = ["-m", "wdbg", *words, *arguments]
     process = pexpect.spawn(sys.executable, command, timeout=_BOOT_DEADLINE, dimensions=(50, 250))
     try:
         process.expect_exact(READY)

@@ -37,6 +37,8 @@ class Bound:
     def of(cls, machine: Machine) -> Bound:
         """Where a machine stands."""
         at = machine.stopped_at
+        if machine.changed is not None:
+            return cls.of_position(machine.changed)  # how it looked when the run came here
         if machine.stop is not None or at is None or machine.probes is None:
             return cls(machine.moment(), machine.stop is not None)
         module = machine.probes.modules[at[1].module]

@@ -27,9 +27,9 @@ class Level(enum.IntEnum):
         return self.name.lower()
 
 
-Keep = Callable[[Machine, bool], None]
+Keep = Callable[[Machine, Position | None], None]
 """Called with a machine that is being brought somewhere, at places where a checkpoint would be of
-use; True: right after a debugger's intervention."""
+use; right after a debugger's intervention with the place where that was."""
 
 
 class Rebuild(Protocol):

@@ -132,6 +132,24 @@ class Copy:
         tid = session.view.threads.tid(machine, task)
         return session._stopped(StopEvent(reason, tid, place, tick=machine.ticks))
 
+    def here(self, task: int) -> StopEvent | None:
+        """The stop that this place is itself: of that task, or (0) at a breakpoint."""
+        session = self.session
+        at = session.machine.stopped_at
+        if at is None:
+            return None
+        breakpoints = session.conditions.breakpoints
+        place = breakpoints.last(at[1].module, at[1].stop)
+        reason = StopReason.STEP if task else StopReason.BREAKPOINT
+        if at[0].pointer != task if task else place is None:
+            return None
+        stops = session.probes.modules[at[1].module].stops
+        if task or place is None:
+            place = Place(at[1].module, stops.places[at[1].stop])
+        machine = session.machine
+        tid = session.view.threads.tid(machine, at[0])
+        return session._reported(StopEvent(reason, tid, place, tick=machine.ticks))
+
     def stand(self) -> StopEvent:
         """The session stands wherever its machine is."""
         self.session.hook()

@@ -87,7 +87,7 @@ def bring_to(
         if old.asked_to_stop:
             raise ReplayError("asked to end")
         if keep is not None and new is not None:
-            keep(new, False)
+            keep(new, None)
 
     new: Machine | None = None
     try:
@@ -99,15 +99,16 @@ def bring_to(
         if past is not None and old.recorder is not None:
             counter = old.recorder.branch(new)
         if keep is not None:
-            keep(new, False)
+            keep(new, None)
         reached, found = None, target
         for entry in journal.interventions:
             if entry.position != reached:
                 reached, found = entry.position, go_to(new, entry.position, show)
             new.journal.interventions.append(replace(entry, position=found))
             apply(new, entry)
+            new.changed = found
             if keep is not None:
-                keep(new, True)
+                keep(new, found)
         if target != reached:
             go_to(new, target, show)
         if new.digest() != digest:

@@ -61,6 +61,8 @@ class Found:
     """The bound's arrival, of those that look the same."""
     ambiguous: bool = False
     """Several arrivals look like the bound: ask again with its fingerprint."""
+    here: bool = False
+    """No hit, but the place where the window begins is one itself."""
     missed: bool = False
     """The run did not come to the bound."""
 

@@ -99,6 +99,9 @@ class Search:
             entry, end, found = last
             if found.access is not None:
                 return (yield from self._before(found.access))
+            if found.here:
+                with self._awake(entry) as copy:
+                    return Arrival(copy, entry, copy.here(wanted.task))
             arrival = yield from self._arrive(entry, end, found, wanted)
             if not wanted.cover or not arrival.copy.task_of(arrival.event.tid)[1]:
                 return arrival
@@ -117,6 +120,10 @@ class Search:
             entry = self._shelf.before(end, below)
             if entry is None:
                 return None
+            after = entry.ticks == end.moment.ticks and entry.bound.place is not None
+            if after and end.place is not None and not end.memory:
+                # It may be behind the place, where another arrival can look the same.
+                end = self.bound = replace(end, memory=self._memory())
             near, copy = yield from self._window(entry, end.moment.ticks - width)
             with suppress_close(copy):
                 copy.scan(end, wanted.task, wanted.cover, 0, wanted.filters)
@@ -133,6 +140,11 @@ class Search:
                 continue
             if found.hits or found.access is not None:
                 return near, end, found
+            if near.bound.place is not None:
+                with suppress_close(Remote(near.checkpoint)) as stood:
+                    stood.setup(self._setup())
+                    if stood.here(wanted.task) is not None:
+                        return near, end, replace(found, here=True)
             end, below = near.bound, near
             width *= _GROWTH
 
@@ -171,7 +183,11 @@ class Search:
         if last is None:
             return None
         entry, end, found = last
-        arrival = yield from self._arrive(entry, end, found, wanted)
+        if found.here:
+            with self._awake(entry) as copy:
+                arrival = Arrival(copy, entry, copy.here(wanted.task))
+        else:
+            arrival = yield from self._arrive(entry, end, found, wanted)
         point = access.watchpoint
         now = access.old
         hit = Hit(
@@ -197,10 +213,10 @@ class Search:
 
 
 @contextmanager
-def suppress_close(copy: Remote) -> Iterator[None]:
+def suppress_close(copy: Remote) -> Iterator[Remote]:
     """Close a copy in any case."""
     try:
-        yield
+        yield copy
     finally:
         with suppress(OSError):
             copy.close()

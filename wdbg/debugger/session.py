@@ -307,7 +307,7 @@ class Session(Reading):
         if noted != self._kept:
             self._kept = noted
             if self.keep is not None:
-                self.keep(self.machine, True)
+                self.keep(self.machine, self._position())
         self._skips = self._still_to_come()
         self._interrupts.forget()
         self.conditions.start()

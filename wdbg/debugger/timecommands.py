@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wdbg.debugger.lastwriter import last
@@ -33,7 +34,9 @@ def _snapshot(timeline: Timeline, _rest: str) -> str:
     if timeline.past is None:
         entry = timeline.snapshot(timeline.machine, Why.HAND)
     else:
-        bound = timeline.past.bound()
+        bound = timeline.bound()
+        if bound.place is not None and not bound.memory:
+            bound = replace(bound, memory=timeline.past.memory())
         entry = timeline.shelf.add(timeline.past.keep(), bound, Why.HAND, bound.moment.ticks)
     took = 1000 * (time.perf_counter() - started)
     return f"checkpoint {entry.number} at tick {entry.ticks} ({took:.1f} ms)\n"

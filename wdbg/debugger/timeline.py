@@ -35,7 +35,7 @@ from wdbg.debugger.shelf import Entry, Shelf, Why, order
 from wdbg.debugger.timecommands import run as run_monitor
 from wdbg.errors import WdbgError
 from wdbg.runtime.checkpoint import CheckpointError, faults
-from wdbg.runtime.journal import Intervention, Moment
+from wdbg.runtime.journal import Intervention, Moment, Position
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop, StopKind
 
@@ -78,7 +78,7 @@ class Timeline(Looking):
         live.keep = self._keep
         self._next_bound()
         if self.machine.ticks == 0:
-            self._keep(self.machine, False)
+            self._keep(self.machine)
 
     # ---- who is who
 
@@ -103,34 +103,36 @@ class Timeline(Looking):
 
     # ---- checkpoints
 
-    def _keep(self, machine: Machine, changed: bool) -> None:
-        """A checkpoint would be of use: take one if it is time."""
+    def _keep(self, machine: Machine, changed: Position | None = None) -> None:
+        """A checkpoint would be of use: take one if it is time, or if somebody has changed
+        something at that place."""
         now = time.monotonic()
         if machine is not self._kept_machine:
             self.shelf.clear()
             self._kept_machine = machine
-        elif not changed and (
+        elif changed is None and (
             machine.ticks - self._kept_tick < EVERY_TICKS
             or now - self._kept_time < EVERY_SECONDS
         ):
             return
         try:
-            self.snapshot(machine, Why.CHANGE if changed else Why.TIME)
+            self.snapshot(machine, Why.TIME if changed is None else Why.CHANGE, changed)
         except CheckpointError:
             pass  # one less: what is there serves
         self._kept_tick, self._kept_time = machine.ticks, time.monotonic()
 
-    def snapshot(self, machine: Machine, why: Why) -> Entry:
-        """Take a checkpoint. CheckpointError if there can be none."""
+    def snapshot(self, machine: Machine, why: Why, at: Position | None = None) -> Entry:
+        """Take a checkpoint. `at`: how its place looked before it was changed. CheckpointError if
+        there can be none."""
         before = faults()
         entries = list(self.shelf)
         if entries:
             entries[-1].pages += before - self._faults
         checkpoint = checkpoint_of(self.live, machine, self.live.bringing)
         self._faults = faults()
-        bound = Bound.of(machine)
-        if why is Why.CHANGE:  # it will be recognized before the change
-            bound = replace(bound, frame="")
+        bound = Bound.of(machine) if at is None else Bound.of_position(at)
+        if bound.place is not None and not bound.memory:
+            bound = replace(bound, memory=fingerprint(machine))
         return self.shelf.add(checkpoint, bound, why, machine.ticks)
 
     def ensure(self) -> None:
@@ -227,8 +229,9 @@ class Timeline(Looking):
 
     def _pump_live(self) -> StopEvent | None:
         event = self.live.pump()
+        self._live_bound = None
         if event is None:
-            self._keep(self.machine, False)
+            self._keep(self.machine)
             return None
         if event.reason is StopReason.HISTORY:
             return self._recorded(event)
@@ -297,6 +300,8 @@ class Timeline(Looking):
                 found: StopEvent = virtual
                 return found
         yield
+        if self.past is not None and self.past.changes():
+            self._branch()
         yield from self._same_place()
         bound = self.bound()
         wanted = Wanted()
@@ -423,7 +428,7 @@ class Timeline(Looking):
                 entry = self._script.pop(0)
                 apply(self.machine, entry)
                 self.machine.note(entry)
-            self._keep(self.machine, True)
+            self._keep(self.machine, position)
             self._next_bound()
             self.live.resume(*self._again)
             return None
@@ -451,7 +456,7 @@ class Timeline(Looking):
                 live.approach.bound = goal
             live.resume({}, Action(Resume.CONTINUE))
             event = live.pump()
-            self._keep(self.machine, False)
+            self._keep(self.machine)
             if event is not None and event.reason is StopReason.HISTORY:
                 if live.approach.bound is goal or not self._script:
                     break

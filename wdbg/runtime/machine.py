@@ -20,7 +20,7 @@ from wdbg.runtime.edits import Edits
 from wdbg.runtime.engine import Engine, EngineError, Linker, SharedMemory
 from wdbg.runtime.forked import in_fork
 from wdbg.runtime.inputs import Inputs
-from wdbg.runtime.journal import Input, Intervention, Journal, Moment
+from wdbg.runtime.journal import Input, Intervention, Journal, Moment, Position
 from wdbg.runtime.mailbox import Mailbox
 from wdbg.runtime.memory import GuestFault, GuestMemory
 from wdbg.runtime.probes import Captured, ProbedModule, Probes
@@ -83,6 +83,8 @@ class Machine:
         self.journal = Journal()
         self.source: Journal | None = None
         """The whole journal of the recording that it follows."""
+        self.changed: Position | None = None
+        """Where it stands, if a debugger has changed something since it came there."""
         self.recorder: Recorder | None = None
         """Writes what happens to a recording's file."""
         self.pause_when_idle = False
@@ -285,6 +287,7 @@ class Machine:
             self.journal.inputs.append(entry)
         else:
             self.journal.interventions.append(entry)
+            self.changed = self.changed or entry.position
         if self.recorder is not None:
             self.recorder.note(entry)
 
@@ -311,11 +314,6 @@ class Machine:
         """Take all inputs from a journal, in a machine that has not run yet, until `go_live`.
         `end`: what ends the run where it waits for more input than there is."""
         self.inputs.replay(journal, end)
-
-    @property
-    def replaying(self) -> bool:
-        """Inputs come from a journal."""
-        return self.inputs.replaying
 
     def go_live(self, console: Console) -> None:
         """From here on `console` is the guest's. ReplayError if the journal holds more input."""
@@ -354,6 +352,7 @@ class Machine:
         `on_probe` wants to stop.
         """
         self.stopped_at, self._at_stop = None, False
+        self.changed = None
         self._until = until
         while self.stop is None:
             if self._at_stop:
