@@ -9,6 +9,7 @@ import pytest
 
 from tests.guest.conftest import run_guest
 from wdbg.analysis.hang.watch import HangWatcher
+from wdbg.cli.debugging import make_session
 from wdbg.runtime.boot import BootOptions, boot
 from wdbg.runtime.console import StreamConsole
 from wdbg.runtime.machine import Machine
@@ -143,6 +144,25 @@ def test_limits_that_are_none(guest, run, seconds):
     assert done.status == 2
     assert "--watch-hang" in done.messages
     assert "Traceback" not in done.messages
+
+
+def test_a_debugger_is_told_who_waits(guest):
+    options = BootOptions(
+        kernel=guest.kernel, initrd=guest.initrd, variant="debug",
+        command_line="quiet bugs.case=self_deadlock WDBG_EXEC=true",
+    )  # fmt: skip
+    machine = boot(options, StreamConsole(None))
+    try:
+        while machine.now() < 2_000_000_000:
+            assert machine.run(until=machine.ticks + 2000) is None
+        session = make_session(machine, options)
+        text = session.monitor("locks")
+        assert text == session.monitor("waits")
+    finally:
+        machine.close()
+    assert text.startswith("self-deadlock: self_deadlock/0 (")
+    assert "device_flush  arch/wasm/bugs/self_deadlock.c" in text
+    assert re.search(r"Static locks that are held:\n  mutex device.lock: self_deadlock/0 ", text)
 
 
 # ---- schedules that hang

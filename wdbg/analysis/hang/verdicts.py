@@ -27,6 +27,8 @@ LIMIT = 20_000_000_000
 limit is 120 s, because its disks and networks may be slow; this guest has none."""
 PATIENCE = 6
 """How many times the limit a sleeper may take while something that it may wait for goes on."""
+LEAST_GRACE = 2_000_000_000
+"""ns that any grace period may last, also in a guest that is known to hang."""
 NS_PER_JIFFY = 10_000_000
 """Of a kernel with CONFIG_HZ=100, as the guest's is."""
 
@@ -292,7 +294,7 @@ class _Judge:
         if period is None:
             return
         age = period.jiffies * NS_PER_JIFFY
-        if age < self.limit and not self.stuck.grace_period:
+        if age < max(self.limit, LEAST_GRACE) and not self.stuck.grace_period:
             return
         cpus, readers = rcu.holdouts(self.scene.image)
         tasks = list(self.scene.holdouts)
