@@ -60,7 +60,8 @@ def section(case: dict[str, Any]) -> str:
         run = ["run", "--append", append, "--exec", "true", "--check", "locks"]
         parts.append(transcript(run))
     if case["shows"] == "explore":
-        parts += [_SEARCHED + "\n", transcript(["explore", "--append", append, "--exec", "true"])]
+        loud = f"bugs.case={name}"  # the search waits for what the case prints
+        parts += [_SEARCHED + "\n", transcript(["explore", "--append", loud, "--exec", "true"])]
     return "\n".join(parts)
 
 
