@@ -36,13 +36,10 @@ nightly:
 	@PYTHONPATH=.:tools $(PYTHON3) -m tests.symbols.dwarf.fuzz_dwarf --mutations 50000
 	@WDBG_DETERMINISM_RUNS=100 $(PYTHON3) -m pytest tests/guest/test_determinism.py
 	@WDBG_REPRODUCTIONS=50 $(PYTHON3) -m pytest tests/guest/test_explore.py
-<<<<<<< HEAD
 	@mkdir -p build
 	@$(PYTHON3) -m wdbg run --exec 'echo c > /proc/sysrq-trigger' --dump build/crash.dump; \
 		$(PYTHON3) -m tests.dump.fuzz_dump --mutations 10000 build/crash.dump
-=======
 	@WDBG_TICK_PAIRS=200 $(PYTHON3) -m pytest tests/guest/test_time_travel.py
->>>>>>> 9287b0f (debugger, docs, bench, tests: changes of the past, time travel's page and figures)
 
 clean:
 	rm -rf .venv build bench/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
