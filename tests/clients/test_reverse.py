@@ -42,6 +42,7 @@ def test_gdb_does_what_qemu_asks_for(guest: Guest, tmp_path: Path) -> None:
     assert "No more reverse-execution history" in seen.all("reverse-continue")[1]
 
 
+@pytest.mark.usefixtures("variants")
 def test_gdb_watches_backwards(guest: Guest, tmp_path: Path) -> None:
     commands = ("break vfs_read", "continue", "delete", "watch total_forks", "reverse-continue",
                 "bt 4", "reverse-next", "reverse-finish", "p total_forks",
@@ -58,6 +59,7 @@ def test_gdb_watches_backwards(guest: Guest, tmp_path: Path) -> None:
     assert "No more reverse-execution history" in end
 
 
+@pytest.mark.usefixtures("variants")
 def test_lldb_goes_back_and_forth(guest: Guest, tmp_path: Path) -> None:
     commands = (
         "breakpoint set -n do_sys_openat2", "continue", "continue", "thread step-inst",
