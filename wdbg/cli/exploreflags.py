@@ -88,8 +88,10 @@ def boot_options(args: argparse.Namespace) -> BootOptions:
     _between("--depth", args.depth, 1, 100)
     _between("--bound", args.bound, 1, 100)
     _between("--accesses", args.accesses, 1, 1000)
-    if not args.output.is_dir():
-        raise BadInput(f"--output {args.output}: no directory")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--output {args.output}: {error.strerror}") from None
     kernel, initrd = args.kernel, args.initrd
     if kernel is None:
         guest = default_guest(args.config)

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of pct: priorities change N-1 times (default {DEFAULT_DEPTH})")  # fmt: skip
     add("--exec", dest="command", metavar="COMMAND",
         help="run this shell command in the guest, then power off")  # fmt: skip
-    add("--from-zygote", metavar="NAME",
+    add("--from-zygote", nargs="?", metavar="NAME",
         help="start from a guest that wdbg zygote keeps; goes with --exec, --timeout, --pace, "
         "--print-hash and --stats only")  # fmt: skip
     add("--timeout", type=float, metavar="SECONDS", help="end the run after so much wall time")

@@ -21,6 +21,10 @@ _BUG_CASE = re.compile(r"(?:^|\s)bugs\.case=(\S+)")
 COMMAND_EXEC = 2
 """The guest's init is the first program, the shell that runs the command the second."""
 _LINE_LIMIT = 1024
+_PATIENCE = 100_000_000_000
+"""Virtual ns within which a workload has to begin: a guest that waits at its prompt never ends."""
+_LOOK_EVERY = 1_000_000
+"""Ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,10 @@ class _Lines:
 def go_to_start(machine: Machine, start: Start) -> Stop | None:
     """Run to the first tick after the start. The end of the run if it comes before.
 
-    From there on `machine.scheduler` may be replaced: a quantum has ended.
+    From there on `machine.scheduler` may be replaced: a quantum has ended. BadInput if the start
+    does not come.
     """
+    latest = machine.now() + _PATIENCE
     base: Scheduler = machine.scheduler
     takeover = Takeover(base)
     machine.scheduler = takeover
@@ -113,8 +119,15 @@ def go_to_start(machine: Machine, start: Start) -> Stop | None:
         machine.on_exec = executed
     try:
         while not takeover.set:
-            if machine.run() is not None:
+            if machine.run(until=machine.ticks + _LOOK_EVERY) is not None:
                 return machine.stop
+            if not takeover.set and machine.now() > latest:
+                raise BadInput(
+                    f"{start} did not come within {_PATIENCE // 10**9} virtual seconds",
+                    "the kernel parameter quiet keeps the kernel's lines from the console"
+                    if start.text
+                    else "--from PLACE says where the workload begins",
+                )
         while machine.ticks < takeover.tick:
             if machine.run(until=takeover.tick) is not None:
                 return machine.stop
