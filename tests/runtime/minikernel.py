@@ -99,3 +99,23 @@ def machine(
         made.probes.add("mini", path, code)
     abi.boot(command_line, bytes(initrd) if initrd is not None else None, cpus)
     return made
+
+
+COUNTING = """
+  (func $nothing)
+  (func $add
+    (call $nothing)
+    (i32.store (i32.const 12288) (i32.add (i32.load (i32.const 12288)) (i32.const 1))))
+  (func $work (param $done i32) (local $n i32)
+    (loop $again
+      (call $add)
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $n) (i32.const 40))))
+    (i32.atomic.store (local.get $done) (i32.const 1)))
+  (func (export "_start_secondary") (param i32)
+    (call $work (i32.const 12304))
+    (loop $rest
+      (drop (memory.atomic.wait32 (i32.const 12308) (i32.const 0) (i64.const -1)))
+      (br $rest)))"""
+"""The second CPU, and `$work` for the first: each adds 1 to the word at 12288 forty times, then
+sets its own flag; between load and store there is no tick."""

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.runtime.minikernel import COUNTING
 from wdbg.instrument.variant import CUTS, TICK
 from wdbg.runtime.scheduler import (
     FORCED,
@@ -20,24 +21,9 @@ from wdbg.runtime.scheduler import (
 )
 from wdbg.runtime.stop import StopKind
 
-COUNTERS = """
+COUNTERS = COUNTING + """
   (data (i32.const 16384) "lost")
   (data (i32.const 16400) "whole")
-  (func $nothing)
-  (func $add
-    (call $nothing)
-    (i32.store (i32.const 12288) (i32.add (i32.load (i32.const 12288)) (i32.const 1))))
-  (func $work (param $done i32) (local $n i32)
-    (loop $again
-      (call $add)
-      (local.set $n (i32.add (local.get $n) (i32.const 1)))
-      (br_if $again (i32.lt_u (local.get $n) (i32.const 40))))
-    (i32.atomic.store (local.get $done) (i32.const 1)))
-  (func (export "_start_secondary") (param i32)
-    (call $work (i32.const 12304))
-    (loop $rest
-      (drop (memory.atomic.wait32 (i32.const 12308) (i32.const 0) (i64.const -1)))
-      (br $rest)))
   (func (export "_start")
     (call $start_cpu (i32.const 1) (i32.const 5000) (i32.const 60000))
     (call $work (i32.const 12300))

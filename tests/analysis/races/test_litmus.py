@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from symbols.dwarf.index import Index
-from tests.runtime.conftest import *  # noqa: F403
+from tests.runtime.conftest import boot_fixture, tape_fixture
 from tests.runtime.test_tracer import Tape as Ring
 from wdbg.analysis.races.detect import Detector
 from wdbg.analysis.races.sites import Sites
@@ -26,6 +26,8 @@ from wdbg.runtime.scheduler import SeededRandom
 from wdbg.runtime.tracer import Tracer
 from wdbg.trace.raw import Context, decode
 from wdbg.trace.tables import TaskLife
+
+__all__ = ["boot_fixture", "tape_fixture"]
 
 VARIANT = replace(CUTS, recording=Recording(points=lock_points(), accesses=("*",)))
 SEEDS, MORE = 6, 60
