@@ -12,7 +12,7 @@ from typing import Any
 
 from wdbg.analysis.crash.text import line
 from wdbg.cli.debugflags import add_port_arguments
-from wdbg.cli.registry import ask, list_guests
+from wdbg.cli.registry import ask, list_guests, show_answers
 from wdbg.dump.container import replacing
 from wdbg.dump.file import read_dump
 from wdbg.dump.snapshot import Snapshot
@@ -53,17 +53,7 @@ def _save(args: argparse.Namespace) -> int:
     path = (args.output or Path(f"{name}.dump")).absolute()
     if path.is_dir() or not path.parent.is_dir():
         raise BadInput(f"{path}: no place for a file")
-    done = False
-    for answer in ask(name, None, None, str(path)):
-        if "error" in answer:
-            raise BadInput(str(answer["error"]))
-        if "progress" in answer:
-            print(f"wdbg: {answer['progress']}", file=sys.stderr, flush=True)
-        if "line" in answer:
-            print(answer["line"], flush=True)
-        done = bool(answer.get("done", False))
-    if not done:
-        raise BadInput(f"guest {name} has ended")
+    show_answers(name, ask(name, None, None, str(path)))
     return 0
 
 

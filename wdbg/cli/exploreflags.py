@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wdbg.cli.guestflags import add_guest_arguments
 from wdbg.cli.run import MAX_CPUS, MAX_MEMORY, MIN_MEMORY, percent_encode
 from wdbg.errors import BadInput
 from wdbg.runtime.boot import BootOptions
@@ -26,16 +27,9 @@ _NEVER = 1 << 62
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     add = parser.add_argument
-    add("kernel", nargs="?", type=Path, metavar="KERNEL",
-        help="vmlinux.wasm (default: the built example guest)")  # fmt: skip
-    add("--config", action="append", default=[], metavar="FRAGMENT",
-        help="use the example guest built with this configuration fragment")  # fmt: skip
-    add("--initrd", type=Path, metavar="FILE", help="initramfs, a newc cpio archive")
-    add("--append", default="", metavar="TEXT", help="kernel command line")
+    add_guest_arguments(parser)
     add("--exec", dest="command", metavar="COMMAND",
         help="the workload: this shell command")  # fmt: skip
-    add("--cpus", type=int, default=4, metavar="N", help="virtual CPUs (default 4)")
-    add("--memory", type=int, default=128, metavar="MIB", help="guest memory (default 128)")
     add("--from", dest="start", metavar="PLACE",
         help="where the workload begins: console:TEXT, exec:N (the N-th program) or tick:N "
         "(default: the shell of --exec, or the start of bugs.case=NAME)")  # fmt: skip

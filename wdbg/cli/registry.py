@@ -14,8 +14,9 @@ import json
 import os
 import signal
 import stat
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -226,3 +227,18 @@ def ask(
     finally:
         listener.close()
         place.unlink(missing_ok=True)
+
+
+def show_answers(name: str, answers: Iterable[dict[str, object]]) -> None:
+    """Print what a guest answers to `ask`. BadInput if it refuses, or ends meanwhile."""
+    done = False
+    for answer in answers:
+        if "error" in answer:
+            raise BadInput(str(answer["error"]))
+        if "progress" in answer:
+            print(f"wdbg: {answer['progress']}", file=sys.stderr, flush=True)
+        if "line" in answer:
+            print(answer["line"], flush=True)
+        done = bool(answer.get("done", False))
+    if not done:
+        raise BadInput(f"guest {name} has ended")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wdbg.cli.debugflags import add_debug_arguments
 from wdbg.cli.dumpflags import add_dump_arguments, dump_wanted
 from wdbg.cli.findings import suppressions_of
+from wdbg.cli.guestflags import add_guest_arguments
 from wdbg.cli.guestrun import Start, run_guest
 from wdbg.cli.hangs import add_hang_arguments, patience_of
 from wdbg.cli.traceflags import add_trace_arguments, trace_wanted
@@ -39,14 +40,7 @@ _UNSAFE = re.compile(rb"[^A-Za-z0-9_./,:;=+-]")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
-    add("kernel", nargs="?", type=Path, metavar="KERNEL",
-        help="vmlinux.wasm (default: the built example guest)")  # fmt: skip
-    add("--config", action="append", default=[], metavar="FRAGMENT",
-        help="use the example guest built with this configuration fragment")  # fmt: skip
-    add("--initrd", type=Path, metavar="FILE", help="initramfs, a newc cpio archive")
-    add("--append", default="", metavar="TEXT", help="kernel command line")
-    add("--cpus", type=int, default=4, metavar="N", help="virtual CPUs (default 4)")
-    add("--memory", type=int, default=128, metavar="MIB", help="guest memory (default 128)")
+    add_guest_arguments(parser)
     add("--seed", type=int, metavar="N", help="seed of the random schedule")
     add("--schedule", choices=("rr", "random", "pct"),
         help="who runs next (default: random with --seed, else round robin)")  # fmt: skip

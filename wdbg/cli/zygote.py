@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wdbg.cli.fromzygote import (
@@ -26,6 +25,7 @@ from wdbg.cli.fromzygote import (
     listening_place,
     lock_place,
 )
+from wdbg.cli.guestflags import add_guest_arguments
 from wdbg.cli.run import MAX_CPUS, MAX_MEMORY, MIN_MEMORY, percent_encode
 from wdbg.errors import BadInput, WdbgError
 from wdbg.runtime.boot import BootOptions, boot
@@ -45,15 +45,8 @@ _HELD = _VARIABLE + b"@" * ROOM
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
-    add("kernel", nargs="?", type=Path, metavar="KERNEL",
-        help="vmlinux.wasm (default: the built example guest)")  # fmt: skip
+    add_guest_arguments(parser)
     add("--name", default=DEFAULT_NAME, help=f"how runs call it (default {DEFAULT_NAME})")
-    add("--config", action="append", default=[], metavar="FRAGMENT",
-        help="use the example guest built with this configuration fragment")  # fmt: skip
-    add("--initrd", type=Path, metavar="FILE", help="initramfs, a newc cpio archive")
-    add("--append", default="", metavar="TEXT", help="kernel command line")
-    add("--cpus", type=int, default=4, metavar="N", help="virtual CPUs (default 4)")
-    add("--memory", type=int, default=128, metavar="MIB", help="guest memory (default 128)")
     add("--seed", type=int, metavar="N", help="seed of the random schedule")
     add("--variant", choices=("tick", "debug"), default="tick", help=argparse.SUPPRESS)
 

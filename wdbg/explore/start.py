@@ -121,7 +121,7 @@ def go_to_start(machine: Machine, start: Start) -> Stop | None:
         while not takeover.set:
             if machine.run(until=machine.ticks + _LOOK_EVERY) is not None:
                 return machine.stop
-            if not takeover.set and machine.now() > latest:
+            if machine.now() > latest:
                 raise BadInput(
                     f"{start} did not come within {_PATIENCE // 10**9} virtual seconds",
                     "the kernel parameter quiet keeps the kernel's lines from the console"
