@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import mmap
 import os
 from pathlib import Path
 
@@ -86,6 +88,19 @@ def test_a_suspended_call_can_be_dropped_and_the_store_used_again(parts):
     fiber.start(instance.export("outer"), (1,))
     assert not fiber.poll()
     fiber.drop()
+    fiber.start(instance.export("outer"), (3,))
+    finish(fiber)
+    assert fiber.result == 3
+
+
+def test_parks_do_not_look_at_a_word_of_a_guest_that_is_gone(parts):
+    _, _, _, fiber, instance = parts
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    watch_parks(ctypes.c_int32.from_address(address), frozenset({0}), lambda _caller: None)
+    unwatch_parks()
+    gc.collect()
+    page.close()
     fiber.start(instance.export("outer"), (3,))
     finish(fiber)
     assert fiber.result == 3

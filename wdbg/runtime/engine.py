@@ -272,8 +272,9 @@ def watch_parks(
 
 def unwatch_parks() -> None:
     """Undo `watch_parks`."""
-    global _watched, _on_park
-    _watched, _on_park = frozenset(), None
+    global _call_word, _watched, _on_park
+    # The word lies in a guest's memory, which may be gone before the next park.
+    _call_word, _watched, _on_park = ctypes.c_int32(0), frozenset(), None
 
 
 _NO_FINALIZER = bindings._wasmtime_linker_define_async_func.argtypes[-1]()
