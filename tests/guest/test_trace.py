@@ -211,40 +211,10 @@ def test_a_killed_guest_leaves_all_that_it_recorded(guest, traced, tmp_path, rin
         assert said.decode().strip() in "".join(shown)
 
 
-COUNTED = ("--config", "torture", "--events", "call,lock,sched", "--functions", "show_schedstat")
-"""The kernel that counts for itself, and what is compared with it: one variant for both tests."""
-
-
-def test_schedstat_counts_the_same_wakeups_and_turns(guest, tmp_path):
-    path = tmp_path / "schedstat.wdt"
-    done = run_guest(
-        *COUNTED, "--cpus", 2, "--trace", path, "--append", "quiet schedstats=enable",
-        "--exec", "spawnstorm 5; pingpong 50; sleep 0.05; cat /proc/schedstat", deadline=600,
-    )  # fmt: skip
-    lines = re.findall(r"^cpu\d+ (.*)$", done.console, re.MULTILINE)
-    told = [[int(n) for n in line.split()] for line in lines]
-    rows, _, _ = read(path)
-    with Trace(path) as trace:
-        pids = {row.number: row.pid for row in trace.tables.tasks}
-    calls = rows[Table.CALL]
-    shown = calls["order"][calls["kind"] == Kind.CALL_ENTER][1:]  # the first one is the heading
-    assert len(told) == len(shown) == 2
-    wakings = rows[Table.WAKE][rows[Table.WAKE]["kind"] == Kind.SCHED_WAKING]
-    switches = rows[Table.SWITCH]
-    turns = switches[[pids[int(task)] > 0 for task in switches["next"]]]
-    for cpu, (counts, order) in enumerate(zip(told, shown, strict=True)):
-        woken, ran = (
-            int(((each["cpu"] == cpu) & (each["order"] < order)).sum()) for each in (wakings, turns)
-        )
-        # show_schedstat() in kernel/sched/stats.c: ttwu_count is the fifth, pcount the ninth
-        assert (woken, ran) == (counts[4], counts[8])
-        assert woken > 20
-
-
 def test_locktorture_counts_the_same_acquisitions(guest, tmp_path):
     path = tmp_path / "torture.wdt"
     done = run_guest(
-        *COUNTED, "--trace", path, "--timeout", 400,
+        "--config", "torture", "--events", "lock", "--trace", path, "--timeout", 400,
         "--exec", "sleep 600", "--append",
         "locktorture.torture_type=spin_lock locktorture.shutdown_secs=1 "
         "locktorture.stat_interval=1",

@@ -21,7 +21,8 @@ from wdbg.runtime.recording import Recording
 _TICK = re.compile(r"\d[\d_,]*")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-MOST_TICKS = 1 << 24
+FOREVER = 1 << 62
+"""A tick that no run reaches."""
 _ENTRY = re.compile(r"([A-Za-z_.$][\w.$]*)(?:#(\d+))?")
 
 
@@ -60,8 +61,10 @@ def go(timeline: Timeline, goal: Goal) -> None:
         _go_to_entry(timeline, goal)
     elif goal.tick is not None:
         timeline.run_to(goal.tick)
+    elif goal.time is not None:
+        timeline.run_to_time(goal.time)
     else:
-        _run_until(timeline, goal.time)
+        timeline.run_to(FOREVER)
     if not goal.function:
         timeline.live.stand()
     machine = timeline.machine
@@ -70,20 +73,6 @@ def go(timeline: Timeline, goal: Goal) -> None:
         raise BadInput(
             f"the run ends before, at tick {machine.ticks} ({machine.now() / 1e9:.9f} s)"
         )
-
-
-def _run_until(timeline: Timeline, time: int | None) -> None:
-    """To the first place that is not before a virtual time (None: to the end)."""
-    while time is None or timeline.machine.now() < time:
-        machine = timeline.machine
-        ticks = MOST_TICKS
-        if time is not None:
-            left = (time - machine.now() - 1) // (machine.ns_per_tick or 1) + 1
-            ticks = min(ticks, left)
-        before = machine.moment()
-        timeline.run_to(machine.ticks + ticks, once=True)
-        if machine.stop is not None or machine.moment() == before:
-            return
 
 
 def _go_to_entry(timeline: Timeline, goal: Goal) -> None:

@@ -30,6 +30,9 @@ class Approach:
         until = machine.ticks + most
         if bound is None or bound.ended:
             return machine.run(until=until)
+        if bound.time:  # idle time passes between ticks: `is_there` looks after each piece of it
+            left = (bound.time - machine.now() - 1) // (machine.ns_per_tick or 1) + 1
+            return machine.run(until=min(until, machine.ticks + max(1, left)))
         moment = bound.moment
         if machine.ticks < moment.ticks:
             return machine.run(until=min(until, moment.ticks))
@@ -64,6 +67,8 @@ class Approach:
             return False
         if bound.ended:
             return machine.stop is not None
+        if bound.time:
+            return machine.now() >= bound.time
         if bound.place is not None:
             return machine.ticks > bound.moment.ticks
         here, there = machine.moment(), bound.moment

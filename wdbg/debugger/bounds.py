@@ -32,6 +32,9 @@ class Bound:
     """The arrival that is meant, of those within the tick that look the same."""
     access: int = 0
     """Before the access of watched memory of this number, counted from 1 since the tick."""
+    time: int = 0
+    """If not 0: where the clock (virtual ns) is there or beyond for the first time; nothing else
+    of it counts then."""
 
     @classmethod
     def of(cls, machine: Machine) -> Bound:

@@ -444,25 +444,42 @@ class Timeline(Looking):
         shown: StopEvent = self.live._reported(told)
         return shown
 
-    def run_to(self, ticks: int, *, once: bool = False) -> None:
-        """Bring the guest to a tick, or to the end if that comes before; `once`: one piece of the
-        way. Nothing stops it."""
+    def run_to(self, ticks: int) -> None:
+        """Bring the guest to a tick, or to the end if that comes before. Nothing stops it."""
+        self._run_to(Bound(Moment(ticks, 0, 0)))
+
+    def run_to_time(self, time: int) -> None:
+        """The same to the first place where the clock (virtual ns) is not before `time`."""
+        self._run_to(Bound(self.machine.moment(), time=time))
+
+    def _run_to(self, goal: Bound) -> None:
         live = self.live
-        goal = Bound(Moment(ticks, 0, 0))
-        while self.machine.stop is None and self.machine.ticks < ticks:
+
+        def there() -> bool:
+            machine = self.machine
+            return machine.now() >= goal.time if goal.time else machine.ticks >= goal.moment.ticks
+
+        def first(scripted: Bound) -> bool:
+            if not goal.time:
+                return order(goal) <= order(scripted)
+            moment = scripted.moment
+            return goal.time <= moment.skipped + moment.ticks * self.machine.ns_per_tick
+
+        while self.machine.stop is None and not there():
             self._next_bound()
             scripted = live.approach.bound
-            if scripted is None or order(goal) <= order(scripted):
+            if scripted is None or first(scripted):
                 live.approach.bound = goal
+            before = self.machine.moment()
             live.resume({}, Action(Resume.CONTINUE))
             event = live.pump()
             self._keep(self.machine)
+            if event is None and self.machine.moment() == before:
+                break  # it waits for a CPU that is held
             if event is not None and event.reason is StopReason.HISTORY:
                 if live.approach.bound is goal or not self._script:
                     break
                 self._recorded(event)
-            elif once:
-                break
         self._next_bound()
 
     # ---- looking elsewhere
