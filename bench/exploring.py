@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 
 from bench.processes import WDBG, BenchError, cost_of
 from bench.rows import Row, at_least
@@ -18,7 +19,7 @@ def explore_rate(rounds: int) -> Iterator[Row]:
     """A small workload: two kernel threads made, woken, eight mutexes taken by each, ended."""
     jobs = {name: count for name, count in (("one", 1), ("two", 2)) if count <= cores()}
     samples = interleaved(
-        {name: lambda count=count: _rate(count) for name, count in jobs.items()},  # type: ignore[misc]
+        {name: partial(_rate, count) for name, count in jobs.items()},
         rounds,
     )
     yield at_least("explore, one core", "schedules/s", spread(samples["one"]), 200)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wdbg.explore.trial import Limits
 
 STRATEGIES = ("random", "pct", "preempt")
-KINDS = ("deadlock", "race", "panic", "hang", "assert", "exit", "text")
+KINDS = ("deadlock", "panic", "hang", "assert", "exit", "text")
 MOST_SCHEDULES = 10**9
 _NEVER = 1 << 62
 

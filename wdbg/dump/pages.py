@@ -41,6 +41,9 @@ def pack_memory(view: memoryview, write: Callable[[bytes], object]) -> bytes:
         offset += len(stored)
     return bytes(table)
 
+UNREADABLE = (GuestFault, DumpError)
+"""What reading a snapshot's memory raises."""
+
 
 class DumpMemory:
     """See `wdbg.dump.state.Memory`. A damaged piece cannot be read, the others can."""

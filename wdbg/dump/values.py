@@ -10,6 +10,7 @@ from symbols.dwarf.index import Index
 from symbols.dwarf.scopes import LocalVariable
 from symbols.dwarf.types import Type, TypeKind
 from symbols.errors import SymbolsError
+from wdbg.dump.pages import UNREADABLE
 from wdbg.dump.snapshot import Snapshot
 from wdbg.dump.state import FrameState, TaskState
 
@@ -102,7 +103,7 @@ def _read(
     def memory(address: int, length: int) -> bytes:
         try:
             return snapshot.memory.read(address & 0xFFFF_FFFF, length)
-        except Exception as error:
+        except UNREADABLE as error:
             raise NotKnown(str(error)) from None
 
     def nothing() -> int:
@@ -187,7 +188,7 @@ class Printer:
         """The C string there, if it looks like one."""
         try:
             raw = self._read(address, _MOST_STRING)
-        except Exception:
+        except (*UNREADABLE, NotKnown):
             return ""
         raw, zero, _ = raw.partition(b"\0")
         if not raw or not all(32 <= byte < 127 or byte in b"\n\t" for byte in raw):

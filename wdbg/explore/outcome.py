@@ -12,7 +12,7 @@ from wdbg.runtime.engine import unwatch_parks
 from wdbg.runtime.machine import Machine
 from wdbg.runtime.stop import Stop, StopKind
 
-KINDS = ("deadlock", "race", "panic", "hang", "assert", "exit", "text")
+KINDS = ("deadlock", "panic", "hang", "assert", "exit", "text")
 """What `--until` takes. A deadlock is a hang whose tasks wait for each other."""
 
 ASSERTION = (

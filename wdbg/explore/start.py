@@ -114,6 +114,7 @@ def go_to_start(machine: Machine, start: Start) -> Stop | None:
     if start.tick:
         takeover.tick = start.tick
     elif start.text:
+        # the rest of a Console by __getattr__
         machine.inputs.console = _Lines(console, start.text, begin)  # type: ignore[assignment]
     else:
         machine.on_exec = executed

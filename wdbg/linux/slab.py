@@ -217,7 +217,7 @@ def open_slabs(image: Image) -> Slabs | None:
     try:
         if not slabs.caches:
             return None
-        slabs._heads  # noqa: B018
+        slabs._heads  # noqa: B018 - computed once, here: it raises if the pages say otherwise
     except (Unknown, Corrupt):
         return None
     return slabs

@@ -13,6 +13,7 @@ from symbols.errors import SymbolsError
 from wdbg.analysis.crash.backtrace import Call, printer
 from wdbg.analysis.crash.cause import Cause
 from wdbg.analysis.crash.symbols import Names
+from wdbg.dump.pages import UNREADABLE
 from wdbg.linux.slab import SlabObject
 
 TRAPS = frozenset(
@@ -125,7 +126,7 @@ def _overrun(names: Names, slab: SlabObject) -> str:
         return ""
     try:
         raw = names.snapshot.memory.read(start, size + 4 * _LEAST_TEXT)
-    except Exception:
+    except UNREADABLE:
         return ""
     last, after = raw[size - _LEAST_TEXT : size], raw[size : size + _LEAST_TEXT]
     if not (_TEXT.issuperset(last) and after[0] in _TEXT):
@@ -143,14 +144,14 @@ def _static_pointers(names: Names, index: Index) -> Iterator[tuple[str, Type, in
     for variable in index.pointer_variables():
         try:
             yield variable.name, variable.type, int.from_bytes(read(variable.address, 4), "little")
-        except Exception:
+        except UNREADABLE:
             continue
 
 
 def _contents(names: Names, item: Involved, kind: Type | None) -> Iterator[str]:
     try:
         raw = names.snapshot.memory.read(item.address, min(item.size, _MOST_BYTES))
-    except Exception:
+    except UNREADABLE:
         yield "(this part of memory cannot be read)"
         return
     if kind is not None:

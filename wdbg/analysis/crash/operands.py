@@ -14,6 +14,7 @@ from symbols.errors import SymbolsError
 from symbols.wasm.decode import Instruction, instructions
 from symbols.wasm.module import Module
 from symbols.wasm.readers import read_locals
+from wdbg.dump.pages import UNREADABLE
 
 _MASK = 0xFFFF_FFFF
 _LOADS = {
@@ -178,6 +179,6 @@ def _load(
     loads = (*address.loads, where)
     try:
         raw = read(where, size)
-    except Exception:  # whatever a reader raises: there is no such memory
+    except UNREADABLE:
         return Operand(None, loads)
     return Operand(int.from_bytes(raw, "little", signed=signed) & (1 << 64) - 1, loads)
